@@ -1,1 +1,26 @@
-//! To be written.
+//! Turns SQL and ingests into plans over datasets in object storage, and runs them in DataFusion.
+//!
+//! ```text
+//!  SQL ──► plan ──► Statement ── execute ──► BatchStream          rows ──► ingest ──► slice ──► block ──► head
+//!            │          │                                                    │
+//!            └ names ───┴─ pinned heads ──────── DatasetCatalog ─────────────┘
+//! ```
+//!
+//! Nothing here knows a protocol: `flight` and `control` call [`Planner`], and the control plane implements
+//! [`DatasetCatalog`].
+
+mod catalog;
+mod error;
+mod ingest;
+mod name;
+mod planner;
+mod statement;
+mod subject;
+
+pub use catalog::{Access, DatasetCatalog, PinnedDataset};
+pub use error::{Error, ErrorKind, Result};
+pub use ingest::{IfExists, IfNotExists, IngestOutcome, IngestRequest};
+pub use name::{CATALOG, TableName};
+pub use planner::{Planner, PlannerOptions, TableEntry};
+pub use statement::{BatchStream, Pin, Statement};
+pub use subject::Subject;

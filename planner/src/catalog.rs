@@ -1,0 +1,76 @@
+//! How the planner finds datasets and commits to them: a trait that the control plane implements.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use jetway_odf::codec::EncodedBlock;
+use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
+use jetway_odf::metadata::DatasetKind;
+use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject};
+
+use crate::{Result, Subject, TableName};
+
+/// A dataset that a subject may use, with the head block at which it was found.
+#[derive(Debug, Clone)]
+pub struct PinnedDataset {
+    /// Its identity.
+    pub id: DatasetId,
+    /// Its account and name; the account is always present.
+    pub alias: DatasetAlias,
+    /// Root or derivative.
+    pub kind: DatasetKind,
+    /// Where its blocks and slices are.
+    pub storage: DatasetStorage,
+    /// The newest block that readers of this pin see.
+    pub head: Multihash,
+}
+
+/// What a subject wants to do with a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read rows and metadata.
+    Read,
+    /// Append rows.
+    Write,
+}
+
+/// Finds datasets by name on behalf of a subject, and commits to them.
+///
+/// Implementations check permissions: a dataset that the subject may not see is `NotFound`, one that it may see but not
+/// use in the wanted way is `PermissionDenied`.
+#[async_trait]
+pub trait DatasetCatalog: fmt::Debug + Send + Sync {
+    /// The dataset that a name means for the subject, pinned at its current head. Names without an account mean the
+    /// subject's own account; names compare without case, and `_` finds `-`.
+    async fn resolve(&self, subject: &Subject, name: &TableName, access: Access) -> Result<PinnedDataset>;
+
+    /// The dataset of an identity, pinned at its current head.
+    async fn resolve_id(&self, subject: &Subject, id: &DatasetId, access: Access) -> Result<PinnedDataset>;
+
+    /// All datasets that the subject may read, ordered by account and name.
+    fn list<'a>(&'a self, subject: &'a Subject) -> BoxStream<'a, Result<PinnedDataset>>;
+
+    /// Names of all accounts whose datasets the subject may read, and its own, in order.
+    async fn accounts(&self, subject: &Subject) -> Result<Vec<String>>;
+
+    /// Makes a dataset out of its first blocks (the first one is its Seed) in one step: afterwards it is there with all
+    /// of them, or not at all. `AlreadyExists` when the name is taken.
+    async fn create(
+        &self,
+        subject: &Subject,
+        alias: &DatasetAlias,
+        blocks: Vec<EncodedBlock>,
+        objects: Vec<PendingObject>,
+    ) -> Result<PinnedDataset>;
+
+    /// Appends blocks, and the objects that they name, if the dataset's head is still `expected_head`.
+    async fn commit(
+        &self,
+        subject: &Subject,
+        dataset: &PinnedDataset,
+        expected_head: Multihash,
+        blocks: Vec<EncodedBlock>,
+        objects: Vec<PendingObject>,
+    ) -> Result<CommitOutcome>;
+}
