@@ -287,7 +287,11 @@ pub struct SetLicense {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetDataSchema {
     /// Legacy form: a bare Arrow `Schema` flatbuffer.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::metadata::serde_bytes")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::metadata::serde_bytes"
+    )]
     pub raw_arrow_schema: Option<Vec<u8>>,
     /// The schema in ODF's own types.
     #[serde(default, skip_serializing_if = "Option::is_none")]

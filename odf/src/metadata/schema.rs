@@ -34,7 +34,10 @@ pub struct DataField {
 /// A logical type. The order of the variants is the order of the union tags in the format (1 to 24).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all_fields = "camelCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names are those of the specification and say what they are")]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the specification and say what they are"
+)]
 pub enum DataType {
     Binary {
         /// Length in bytes when all values have the same one.
@@ -43,7 +46,10 @@ pub enum DataType {
     },
     Bool,
     Date,
-    Decimal { precision: u32, scale: i32 },
+    Decimal {
+        precision: u32,
+        scale: i32,
+    },
     Duration {
         /// Milliseconds when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,8 +80,12 @@ pub enum DataType {
     },
     Null,
     /// The value may be null. Options do not nest.
-    Option { inner: Box<DataType> },
-    Struct { fields: Vec<DataField> },
+    Option {
+        inner: Box<DataType>,
+    },
+    Struct {
+        fields: Vec<DataField>,
+    },
     Time {
         /// Milliseconds when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]

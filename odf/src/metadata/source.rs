@@ -7,7 +7,10 @@ use crate::metadata::schema::DataSchema;
 /// Where bytes come from. The order of the variants is the order of the union tags in the format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all_fields = "camelCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names are those of the specification and say what they are")]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the specification and say what they are"
+)]
 pub enum FetchStep {
     /// One file by URL.
     Url {
@@ -164,7 +167,10 @@ pub enum CompressionFormat {
 /// How bytes are parsed. The order of the variants is the order of the union tags in the format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all_fields = "camelCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names are those of the specification and say what they are")]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the specification and say what they are"
+)]
 pub enum ReadStep {
     Csv(ReadStepCsv),
     GeoJson {
