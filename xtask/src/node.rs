@@ -78,17 +78,36 @@ impl Node {
         &self.addresses
     }
 
-    /// Creates an access token for the administrator.
+    /// Creates an access token of the administrator that lasts as long as the node's data.
     ///
     /// # Errors
-    /// When `jetway token create` fails.
+    /// When `jetway token create` fails, for instance because there is a token of that name.
     pub(crate) fn create_token(&self, name: &str) -> Result<String> {
         process::output(
             Command::new(&self.program)
-                .args(["token", "create", "--data-dir"])
-                .arg(&self.data_dir)
-                .args(["--name", name]),
+                .args([
+                    "token",
+                    "create",
+                    "--account",
+                    "admin",
+                    "--expires",
+                    "never",
+                    "--name",
+                    name,
+                ])
+                .arg("--data-dir")
+                .arg(&self.data_dir),
         )
+    }
+
+    /// Ends a token of the administrator; it need not be there.
+    pub(crate) fn revoke_token(&self, name: &str) {
+        let _not_there = process::output(
+            Command::new(&self.program)
+                .args(["token", "revoke", "--account", "admin", "--name", name])
+                .arg("--data-dir")
+                .arg(&self.data_dir),
+        );
     }
 
     /// The id by which the node can be asked to stop.

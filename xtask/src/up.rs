@@ -22,6 +22,7 @@ const HTTP_PORT: u16 = 8080;
 const FLIGHT_PORT: u16 = 50050;
 /// A build of everything takes about this much.
 const NEEDED_GIB: u64 = 8;
+const TOKEN_NAME: &str = "cargo-xtask-up";
 
 /// Builds, starts, loads, and stays until Ctrl-C.
 ///
@@ -135,7 +136,7 @@ fn introduce(workspace: &Workspace, node: &Node, data_dir: &Path, python: Option
     println!();
     println!("   HTTP         {}", addresses.http);
     println!("   Flight SQL   {}", addresses.flight);
-    println!("   user         admin (the password was printed when the node first started, unless you had set it)");
+    println!("   user         admin (its password was shown when the node first started, unless you had set it)");
     println!("   token        {}", token.text);
     println!("                (also in {})", token.file.display());
     if let Some(python) = python {
@@ -160,7 +161,9 @@ fn token(node: &Node, data_dir: &Path) -> Result<Token> {
             file,
         });
     }
-    let text = node.create_token("cargo-xtask-up")?;
+    // One whose text was lost cannot be read again.
+    node.revoke_token(TOKEN_NAME);
+    let text = node.create_token(TOKEN_NAME)?;
     write_secret(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(Token { text, file })
 }

@@ -1,0 +1,67 @@
+"""What the end-to-end tests share: one node for all that do not harm it, and fresh ones for those that do."""
+
+import pathlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+
+import adbc_driver_flightsql.dbapi as dbapi
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from jetway_node import ADMIN, PASSWORD, Node  # noqa: E402
+from flight_sql import RawFlight  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """The node that most tests share; each uses datasets of its own."""
+    node = Node(tmp_path_factory.mktemp("node") / "data").start()
+    yield node
+    assert node.running(), f"a test made the node end: {node.log.read_text()[-4000:]}"
+    assert node.stop() == 0
+
+
+@pytest.fixture
+def fresh_node(tmp_path: pathlib.Path) -> Iterator[Node]:
+    """A node of the test's own, which it may kill and start again."""
+    node = Node(tmp_path / "data").start()
+    yield node
+    if node.running():
+        node.kill()
+
+
+@pytest.fixture
+def connection(node: Node) -> Iterator[dbapi.Connection]:
+    with node.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def cursor(connection: dbapi.Connection) -> Iterator[dbapi.Cursor]:
+    with connection.cursor() as cursor:
+        yield cursor
+
+
+@pytest.fixture
+def raw(node: Node) -> Iterator[RawFlight]:
+    with RawFlight(node.uri, ADMIN, PASSWORD) as client:
+        yield client
+
+
+@pytest.fixture
+def table(request: pytest.FixtureRequest) -> str:
+    """A table name that no other test uses, without characters that need quotes."""
+    return re.sub(r"[^a-z0-9]+", "_", request.node.name.lower()).strip("_")
+
+
+@pytest.fixture
+def count(cursor: dbapi.Cursor) -> Callable[[str], int]:
+    """Counts the rows of a table."""
+
+    def count(table: str) -> int:
+        cursor.execute(f"SELECT count(*) FROM {ADMIN}.{table}")
+        return cursor.fetchone()[0]
+
+    return count

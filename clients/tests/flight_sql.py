@@ -1,0 +1,147 @@
+"""Flight SQL by hand: its protobuf messages as bytes, and calls that a well-behaved client would not make."""
+
+import base64
+import struct
+
+import grpc
+import pyarrow as pa
+import pyarrow.flight as flight
+
+PREFIX = "type.googleapis.com/arrow.flight.protocol.sql."
+SERVICE = "/arrow.flight.protocol.FlightService/"
+
+# Values of TableDefinitionOptions.
+CREATE, FAIL_IF_MISSING = 1, 2
+FAIL_IF_THERE, APPEND = 1, 2
+
+
+def varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def field(number: int, value: "bytes | str | int") -> bytes:
+    """One protobuf field; what is zero or empty is left out."""
+    if not value:
+        return b""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    content = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def fields(message: bytes) -> dict[int, "bytes | int"]:
+    """The fields of a protobuf message that has varints and byte strings only."""
+    found, position = {}, 0
+
+    def read_varint() -> int:
+        nonlocal position
+        number = shift = 0
+        while True:
+            byte = message[position]
+            position += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return number
+
+    while position < len(message):
+        key = read_varint()
+        if key & 7 == 0:
+            found[key >> 3] = read_varint()
+        else:
+            assert key & 7 == 2, f"unexpected wire type in {message!r}"
+            length = read_varint()
+            found[key >> 3] = message[position : position + length]
+            position += length
+    return found
+
+
+def command(name: str, content: bytes) -> bytes:
+    """A command as it stands in a descriptor: wrapped in `google.protobuf.Any`."""
+    return field(1, PREFIX + name) + field(2, content)
+
+
+def statement_query(sql: str) -> bytes:
+    return command("CommandStatementQuery", field(1, sql))
+
+
+def statement_ingest(
+    table: str, schema: str = "", if_missing: int = CREATE, if_there: int = APPEND, catalog: str = ""
+) -> bytes:
+    options = field(1, if_missing) + field(2, if_there)
+    return command("CommandStatementIngest", field(1, options) + field(2, table) + field(3, schema) + field(4, catalog))
+
+
+def ingest(
+    client: flight.FlightClient, options: flight.FlightCallOptions, descriptor: bytes, batches: list[pa.RecordBatch]
+) -> int:
+    """Pushes batches through `do_put` and returns the number of rows that was acknowledged."""
+    writer, reader = client.do_put(flight.FlightDescriptor.for_command(descriptor), batches[0].schema, options)
+    with writer:
+        for batch in batches:
+            writer.write_batch(batch)
+        writer.done_writing()
+        acknowledged = reader.read()
+    assert acknowledged is not None, "the stream ended without an acknowledgement"
+    return fields(acknowledged.to_pybytes()).get(1, 0)
+
+
+def messages(item: "pa.Schema | pa.RecordBatch") -> tuple[bytes, bytes]:
+    """Header and body of the IPC message of a schema or a batch."""
+    encapsulated = item.serialize().to_pybytes()
+    marker, length = struct.unpack_from("<Ii", encapsulated)
+    assert marker == 0xFFFFFFFF
+    return encapsulated[8 : 8 + length], encapsulated[8 + length :]
+
+
+def flight_data(header: bytes, body: bytes, descriptor: bytes = b"") -> bytes:
+    """A FlightData message; `descriptor` is a command and stands in the first one only."""
+    first = field(1, field(1, 2) + field(2, descriptor)) if descriptor else b""
+    return first + field(2, header) + field(1000, body)
+
+
+class RawFlight:
+    """A Flight client that sends the bytes it is given and reports gRPC's own status codes."""
+
+    def __init__(self, uri: str, user: str, password: str):
+        # Requests of any size leave this client: it is the node that sets the limit.
+        unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        self.channel = grpc.insecure_channel(uri.removeprefix("grpc://"), options=unlimited)
+        basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self.metadata = [("authorization", f"Basic {basic}")]
+
+    def __enter__(self) -> "RawFlight":
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.channel.close()
+
+    def put(self, requests: "list[bytes]", timeout: float = 60) -> tuple[grpc.StatusCode, str, list[bytes]]:
+        """Sends a DoPut stream; returns code, message, and the answers before it ended."""
+        return self._stream(self.channel.stream_stream(SERVICE + "DoPut"), iter(requests), timeout)
+
+    def get(self, ticket: bytes, timeout: float = 60) -> tuple[grpc.StatusCode, str, list[bytes]]:
+        """DoGet with any bytes as the ticket."""
+        return self._stream(self.channel.unary_stream(SERVICE + "DoGet"), field(1, ticket), timeout)
+
+    def get_flight_info(self, cmd: bytes, timeout: float = 60) -> tuple[grpc.StatusCode, str]:
+        call = self.channel.unary_unary(SERVICE + "GetFlightInfo")
+        try:
+            call(field(1, 2) + field(2, cmd), metadata=self.metadata, timeout=timeout)
+        except grpc.RpcError as error:
+            return error.code(), error.details()
+        return grpc.StatusCode.OK, ""
+
+    def _stream(self, method, request, timeout: float) -> tuple[grpc.StatusCode, str, list[bytes]]:
+        answers = []
+        try:
+            for answer in method(request, metadata=self.metadata, timeout=timeout):
+                answers.append(answer)
+        except grpc.RpcError as error:
+            return error.code(), error.details() or "", answers
+        return grpc.StatusCode.OK, "", answers
