@@ -1,1 +1,57 @@
-fn main() {}
+//! The benches: each figure is a ratio against a named peer or limit, measured in the same run on the same machine.
+//!
+//! `cargo xtask bench` builds everything in release, makes the data and runs this program; `docs/benchmarks.md` holds the
+//! last results.
+
+mod encode;
+mod environment;
+mod gateway;
+mod node;
+mod pushes;
+mod python;
+mod report;
+mod scan;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use crate::environment::Environment;
+use crate::report::Report;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures the node against its peers.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// What to measure; everything when absent.
+    name: Option<Bench>,
+    /// How often each measurement is repeated; the median counts.
+    #[arg(long, default_value_t = 3)]
+    repeat: usize,
+    /// Prints the results as JSON and leaves docs/benchmarks.md alone.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Bench {
+    /// A large table in and out over Flight, and the smallest statement.
+    Gateway,
+    /// Many clients that push small batches to one dataset.
+    Pushes,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let environment = Environment::from_env()?;
+    let mut report = Report::default();
+    if arguments.name.is_none_or(|name| name == Bench::Gateway) {
+        gateway::run(&environment, arguments.repeat, &mut report).await?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Pushes) {
+        pushes::run(&environment, &mut report).await?;
+    }
+    report.print(arguments.json, arguments.name.is_none())
+}

@@ -54,6 +54,10 @@ pub trait DatasetCatalog: fmt::Debug + Send + Sync {
     /// Names of all accounts whose datasets the subject may read, and its own, in order.
     async fn accounts(&self, subject: &Subject) -> Result<Vec<String>>;
 
+    /// Where a dataset of that identity is kept, also before it is made: slices are written there before the chain names
+    /// them.
+    fn storage(&self, id: &DatasetId) -> DatasetStorage;
+
     /// Makes a dataset out of its first blocks (the first one is its Seed) in one step: afterwards it is there with all
     /// of them, or not at all. `AlreadyExists` when the name is taken.
     async fn create(

@@ -68,6 +68,17 @@ impl Error {
         self
     }
 
+    /// The same failure for somebody else who was hit by it; the source stays with the first.
+    pub(crate) fn repeat(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            context: self.context.clone(),
+            source: None,
+            retryable: self.retryable,
+        }
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind

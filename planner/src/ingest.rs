@@ -1,8 +1,40 @@
-//! Rows in: from a stream of batches to a block in the chain.
+//! Rows in: from a stream of batches to blocks in a chain.
+//!
+//! ```text
+//!  batches ─► shape ─► few rows ─────────────► queue ─► one slice for all who wait ─┐
+//!             (types,  └► many ─► slice writers ──────► queue ─► (offsets moved? ───┴─► blocks ─► head ─► answers
+//!              names)             (all cores)                     written again)
+//! ```
+//!
+//! A dataset has one committer per process, its queue: pushes that arrive while a commit is on its way to storage share
+//! the next one. Other processes are met at the compare-and-swap of the head.
 
+mod append;
+mod create;
+mod queue;
+mod rows;
+mod shape;
+mod slice;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use futures::StreamExt;
 use jetway_odf::identity::{DatasetId, Multihash};
 
-use crate::TableName;
+use crate::ingest::create::Creations;
+use crate::ingest::queue::Queues;
+use crate::ingest::rows::SliceSequence;
+use crate::ingest::shape::Shape;
+use crate::session::Engine;
+use crate::summary::SummaryCache;
+use crate::{
+    Access, BatchStream, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Result, Subject, TableName,
+};
+
+/// A push below both limits shares a slice with others; a larger one gets slices of its own.
+const SHARED_ROWS: usize = 64 * 1024;
+const SHARED_BYTES: usize = 8 * 1024 * 1024;
 
 /// What to do when the dataset is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,4 +76,106 @@ pub struct IngestOutcome {
     pub head: Multihash,
     /// Whether the dataset was made by this ingest.
     pub created: bool,
+}
+
+/// What ingests work with.
+#[derive(Debug)]
+pub(crate) struct Services {
+    pub(crate) catalog: Arc<dyn DatasetCatalog>,
+    pub(crate) engine: Engine,
+    pub(crate) summaries: Arc<SummaryCache>,
+    pub(crate) clock: Clock,
+}
+
+/// Takes rows into datasets.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    services: Arc<Services>,
+    queues: Queues,
+    creations: Creations,
+}
+
+impl Ingest {
+    pub(crate) fn new(services: Services) -> Self {
+        let services = Arc::new(services);
+        Self { queues: Queues::new(Arc::clone(&services)), creations: Creations::default(), services }
+    }
+
+    pub(crate) async fn run(&self, subject: &Subject, request: IngestRequest, rows: BatchStream) -> Result<IngestOutcome> {
+        if let Some(dataset) = self.find(subject, &request).await? {
+            return self.append(subject, dataset, rows).await;
+        }
+        // Of several pushes that would make the same dataset one does, and the others append to it.
+        let _turn = self.creations.turn(subject, &request.table).await;
+        match self.find(subject, &request).await? {
+            Some(dataset) => self.append(subject, dataset, rows).await,
+            None => self.create(subject, &request, rows).await,
+        }
+    }
+
+    /// The dataset that rows are to be appended to; none if it is to be made.
+    async fn find(&self, subject: &Subject, request: &IngestRequest) -> Result<Option<PinnedDataset>> {
+        let catalog = &self.services.catalog;
+        let found = match &request.table {
+            TableName::Id(id) => catalog.resolve_id(subject, id, Access::Write).await,
+            TableName::Alias(_) => catalog.resolve(subject, &request.table, Access::Write).await,
+        };
+        match (found, request.if_exists, request.if_not_exists) {
+            (Ok(dataset), IfExists::Append, _) => Ok(Some(dataset)),
+            (Ok(_), IfExists::Fail, _) => Err(Error::new(
+                ErrorKind::AlreadyExists,
+                format!("{} is already there; append to it, or choose another name", request.table),
+            )),
+            (Err(error), _, IfNotExists::Create) if error.kind() == ErrorKind::NotFound => Ok(None),
+            (Err(error), _, _) => Err(error),
+        }
+    }
+
+    async fn append(&self, subject: &Subject, dataset: PinnedDataset, mut rows: BatchStream) -> Result<IngestOutcome> {
+        append::check_root(&dataset)?;
+        let summary = self.services.summaries.get(&dataset).await?;
+        let vocabulary = Arc::clone(summary.state.vocabulary());
+        let shape = match summary.state.schema() {
+            Some(_) => Shape::existing(&rows.schema(), &summary.schema, &vocabulary)?,
+            None => Shape::new(&rows.schema(), &vocabulary)?,
+        };
+        let shape = Arc::new(shape);
+        // Whatever turns out to be small waits for its end here; only then does anybody else have to wait for it.
+        let (mut batches, mut count, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(batch) = rows.next().await {
+            let batch = shape.apply(&batch?)?;
+            count += batch.num_rows();
+            bytes += batch.get_array_memory_size();
+            batches.push(batch);
+            if count > SHARED_ROWS || bytes > SHARED_BYTES {
+                let slices = self.write_slices(&dataset, &shape, batches, rows, summary.state.next_offset()).await?;
+                return self.queues.push_slices(subject, dataset, shape, slices).await;
+            }
+        }
+        if count == 0 {
+            return Ok(IngestOutcome { dataset: dataset.id, rows: 0, head: dataset.head, created: false });
+        }
+        self.queues.push_rows(subject, dataset, shape, batches).await
+    }
+
+    /// Writes a stream into slices while it arrives.
+    async fn write_slices(
+        &self,
+        dataset: &PinnedDataset,
+        shape: &Arc<Shape>,
+        first: Vec<RecordBatch>,
+        mut rest: BatchStream,
+        first_offset: u64,
+    ) -> Result<rows::WrittenSlices> {
+        let (compute, storage) = (self.services.engine.compute.clone(), dataset.storage.clone());
+        let system_time = self.services.clock.now();
+        let mut sequence = SliceSequence::new(compute, storage, Arc::clone(shape), first_offset, system_time);
+        for batch in first {
+            sequence.write(batch).await?;
+        }
+        while let Some(batch) = rest.next().await {
+            sequence.write(shape.apply(&batch?)?).await?;
+        }
+        sequence.finish().await
+    }
 }

@@ -10,14 +10,23 @@
 //! [`DatasetCatalog`].
 
 mod catalog;
+mod clock;
+mod compute;
 mod error;
+mod failure;
 mod ingest;
 mod name;
 mod planner;
+mod policy;
+mod resolve;
+mod session;
 mod statement;
 mod subject;
+mod summary;
+mod table;
 
 pub use catalog::{Access, DatasetCatalog, PinnedDataset};
+pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use ingest::{IfExists, IfNotExists, IngestOutcome, IngestRequest};
 pub use name::{CATALOG, TableName};

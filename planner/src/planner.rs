@@ -4,10 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use jetway_odf::metadata::DatasetKind;
 
-use crate::{BatchStream, DatasetCatalog, IngestOutcome, IngestRequest, Pin, PinnedDataset, Result, Statement, Subject};
+use crate::ingest::{Ingest, Services};
+use crate::resolve::Resolver;
+use crate::session::Engine;
+use crate::summary::SummaryCache;
+use crate::{
+    BatchStream, Clock, DatasetCatalog, Error, ErrorKind, IngestOutcome, IngestRequest, Pin, PinnedDataset, Result, Statement,
+    Subject, policy,
+};
+
+/// Longest statement, in bytes. A longer one is a program that should send its values as rows.
+const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
 
 /// Limits and places; the defaults suit a small machine.
 #[derive(Debug, Clone)]
@@ -18,6 +30,15 @@ pub struct PlannerOptions {
     pub spill_dir: Option<PathBuf>,
     /// How many cores one statement uses.
     pub parallelism: usize,
+    /// Where the system time of new blocks comes from.
+    pub clock: Clock,
+}
+
+impl Default for PlannerOptions {
+    fn default() -> Self {
+        let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Self { memory_limit: 1024 * 1024 * 1024, spill_dir: None, parallelism, clock: Clock::system() }
+    }
 }
 
 /// A dataset as a table of the SQL catalog.
@@ -35,46 +56,117 @@ pub struct TableEntry {
 
 /// Plans and runs statements, and takes in rows. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Planner {}
+pub struct Planner {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    catalog: Arc<dyn DatasetCatalog>,
+    engine: Engine,
+    summaries: Arc<SummaryCache>,
+    ingest: Ingest,
+}
 
 impl Planner {
     /// A planner over the datasets of a catalog.
+    ///
+    /// # Errors
+    /// When the spill folder or the worker threads cannot be had.
     pub fn new(catalog: Arc<dyn DatasetCatalog>, options: PlannerOptions) -> Result<Self> {
-        let _ = (catalog, options);
-        todo!()
+        let engine = Engine::new(&options)?;
+        let summaries = Arc::new(SummaryCache::default());
+        let ingest = Ingest::new(Services {
+            catalog: Arc::clone(&catalog),
+            engine: engine.clone(),
+            summaries: Arc::clone(&summaries),
+            clock: options.clock,
+        });
+        Ok(Self { shared: Arc::new(Shared { catalog, engine, summaries, ingest }) })
     }
 
     /// Parses a statement, resolves its names for the subject and types it; runs nothing.
     ///
     /// With `pins` (from an earlier plan of the same text) the datasets are read at those heads, otherwise at their
     /// current ones.
+    ///
+    /// # Errors
+    /// `InvalidSql` with line and column, `NotFound` with a suggestion, `Unsupported` for what does more than read.
     pub async fn plan(&self, subject: &Subject, sql: &str, pins: Option<&[Pin]>) -> Result<Statement> {
-        let _ = (subject, sql, pins);
-        todo!()
+        let (subject, sql, pins) = (subject.clone(), sql.to_owned(), pins.map(<[Pin]>::to_vec));
+        plan(Arc::clone(&self.shared), subject, sql, pins).await
     }
 
     /// Names of all accounts whose datasets the subject may read: the schemas of the SQL catalog.
+    ///
+    /// # Errors
+    /// Those of the catalog.
     pub async fn schemas(&self, subject: &Subject) -> Result<Vec<String>> {
-        let _ = subject;
-        todo!()
+        self.shared.catalog.accounts(subject).await
     }
 
     /// The tables that the subject may read, ordered by account and name.
     pub fn tables<'a>(&'a self, subject: &'a Subject) -> BoxStream<'a, Result<TableEntry>> {
-        let _ = subject;
-        todo!()
+        let entries = self.shared.catalog.list(subject).map(|dataset| {
+            let dataset = dataset?;
+            Ok(TableEntry {
+                account: dataset.alias.account.as_ref().map(ToString::to_string).unwrap_or_default(),
+                name: dataset.alias.name.to_string(),
+                kind: dataset.kind,
+                dataset,
+            })
+        });
+        entries.boxed()
     }
 
     /// Schema of a table as `SELECT *` gives it.
+    ///
+    /// # Errors
+    /// When the dataset's chain cannot be read.
     pub async fn table_schema(&self, table: &TableEntry) -> Result<SchemaRef> {
-        let _ = table;
-        todo!()
+        Ok(Arc::clone(&self.shared.summaries.get(&table.dataset).await?.schema))
     }
 
     /// Takes rows into a dataset. When it returns, they are durable in storage and part of the chain; when it fails,
     /// nothing of them is.
+    ///
+    /// # Errors
+    /// `SchemaMismatch` when the rows do not fit the dataset, `NotFound` and `AlreadyExists` as the request asks, and
+    /// whatever the stream itself fails with.
     pub async fn ingest(&self, subject: &Subject, request: IngestRequest, rows: BatchStream) -> Result<IngestOutcome> {
-        let _ = (subject, request, rows);
-        todo!()
+        self.shared.ingest.run(subject, request, rows).await
     }
+}
+
+// A free function with a boxed future: callers do not compile the whole planning again.
+fn plan(
+    shared: Arc<Shared>,
+    subject: Subject,
+    sql: String,
+    pins: Option<Vec<Pin>>,
+) -> BoxFuture<'static, Result<Statement>> {
+    async move {
+        if sql.len() > MAX_STATEMENT_BYTES {
+            return Err(Error::new(
+                ErrorKind::InvalidSql,
+                format!("the statement is longer than {MAX_STATEMENT_BYTES} bytes; send values by ingest instead"),
+            ));
+        }
+        let session = shared.engine.session(&subject);
+        let dialect = session.config_options().sql_parser.dialect;
+        let statement = session.sql_to_statement(&sql, &dialect)?;
+        let resolver = Resolver {
+            engine: &shared.engine,
+            catalog: shared.catalog.as_ref(),
+            summaries: &shared.summaries,
+            subject: &subject,
+            pins: pins.as_deref(),
+        };
+        let pins = resolver.register(&session, &statement).await?;
+        let plan = session.statement_to_plan(statement).await?;
+        policy::check(&plan)?;
+        let plan = session.optimize(&plan)?;
+        Ok(Statement::new(session, plan, pins, shared.engine.compute.clone()))
+    }
+    .boxed()
 }

@@ -2,14 +2,19 @@
 
 use std::fmt;
 use std::pin::Pin as StdPin;
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
-use futures::Stream;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use futures::{Stream, StreamExt};
 use jetway_odf::identity::{DatasetId, Multihash};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use crate::compute::Compute;
+use crate::{Error, ErrorKind, Result};
 
 /// A dataset at one block: what a statement read, or is to read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,22 +61,68 @@ impl fmt::Debug for BatchStream {
 }
 
 /// A planned statement: parsed, resolved and typed, but not run.
-#[derive(Debug, Clone)]
-pub struct Statement {}
+#[derive(Clone)]
+pub struct Statement {
+    session: SessionState,
+    plan: LogicalPlan,
+    schema: SchemaRef,
+    pins: Vec<Pin>,
+    compute: Compute,
+}
 
 impl Statement {
+    pub(crate) fn new(session: SessionState, plan: LogicalPlan, pins: Vec<Pin>, compute: Compute) -> Self {
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        Self { session, plan, schema, pins, compute }
+    }
+
     /// Schema of the result, exactly as [`Self::execute`] streams it.
     pub fn schema(&self) -> SchemaRef {
-        todo!()
+        SchemaRef::clone(&self.schema)
     }
 
     /// The datasets that it reads, each at the block that was its head when the statement was planned.
     pub fn pins(&self) -> &[Pin] {
-        todo!()
+        &self.pins
     }
 
-    /// Starts running. Work happens as the stream is polled, and stops when it is dropped.
+    /// Starts running. The plan works a few batches ahead of the stream's reader, and stops when the stream is dropped.
+    ///
+    /// # Errors
+    /// Here and in the stream: whatever the kinds of [`Error`] say.
     pub async fn execute(&self) -> Result<BatchStream> {
-        todo!()
+        let (session, plan) = (self.session.clone(), self.plan.clone());
+        // Planning opens no slice, but it computes; and what a plan spawns has to run where it was started.
+        let batches = self
+            .compute
+            .spawn(async move {
+                // The plan is optimized already; the session's own entrance would do it once more.
+                let physical = session.query_planner().create_physical_plan(&plan, &session).await?;
+                execute_stream(physical, session.task_ctx())
+            })
+            .join()
+            .await??;
+        let schema = self.schema();
+        let declared = self.schema();
+        let batches = batches.map(move |batch| declare(batch?, &declared));
+        Ok(BatchStream::new(schema, self.compute.run_ahead(batches)))
     }
+}
+
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statement").field("schema", &self.schema).field("pins", &self.pins).finish_non_exhaustive()
+    }
+}
+
+/// Gives a batch the schema that was declared before running. The optimizer may know more about a column than the
+/// statement says (that it holds no nulls, or its metadata); the types must be the same.
+fn declare(batch: RecordBatch, declared: &SchemaRef) -> Result<RecordBatch> {
+    if batch.schema_ref() == declared {
+        return Ok(batch);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(SchemaRef::clone(declared), batch.columns().to_vec(), &options).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the result does not have the schema that was announced").with_source(error)
+    })
 }

@@ -1,0 +1,125 @@
+"""The client of the benches: measures calls as a user's program makes them, and prints the figures as JSON."""
+
+import argparse
+import json
+import pathlib
+import sys
+import time
+
+import pyarrow as pa
+import pyarrow.flight as flight
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "clients" / "tests"))
+import flight_sql
+
+
+def connect(arguments) -> tuple[flight.FlightClient, flight.FlightCallOptions]:
+    client = flight.FlightClient(arguments.uri.replace("grpc://", "grpc+tcp://"))
+    headers = [(b"authorization", b"Bearer " + arguments.token.encode())] if arguments.token else []
+    return client, flight.FlightCallOptions(headers=headers)
+
+
+def drain(reader) -> tuple[int, int, int]:
+    """Reads a stream to its end without keeping it; rows, bytes and messages."""
+    rows = size = messages = 0
+    for chunk in reader:
+        rows += chunk.data.num_rows
+        size += chunk.data.nbytes
+        messages += 1
+    return rows, size, messages
+
+
+def fetch(arguments) -> dict:
+    """Runs a statement over Flight SQL and reads all of its result."""
+    client, options = connect(arguments)
+    seconds = []
+    for _ in range(arguments.repeat):
+        start = time.perf_counter()
+        descriptor = flight.FlightDescriptor.for_command(flight_sql.statement_query(arguments.sql))
+        info = client.get_flight_info(descriptor, options)
+        rows, size, messages = drain(client.do_get(info.endpoints[0].ticket, options))
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds, "rows": rows, "bytes": size, "messages": messages}
+
+
+def fetch_plain(arguments) -> dict:
+    """Reads everything that a plain Flight server holds."""
+    client, options = connect(arguments)
+    seconds = []
+    for _ in range(arguments.repeat):
+        start = time.perf_counter()
+        rows, size, messages = drain(client.do_get(flight.Ticket(b"all"), options))
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds, "rows": rows, "bytes": size, "messages": messages}
+
+
+def ingest(arguments) -> dict:
+    """Pushes a Parquet file's rows, which are in memory before the clock starts, the way `adbc_ingest` does."""
+    import adbc_driver_flightsql.dbapi as dbapi
+    from adbc_driver_flightsql import DatabaseOptions
+
+    table = pq.read_table(arguments.file)
+    header = {DatabaseOptions.AUTHORIZATION_HEADER.value: f"Bearer {arguments.token}"}
+    seconds = []
+    with dbapi.connect(arguments.uri, db_kwargs=header, autocommit=True) as connection, connection.cursor() as cursor:
+        for number in range(arguments.repeat):
+            reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=arguments.batch_rows))
+            start = time.perf_counter()
+            cursor.adbc_ingest(f"{arguments.table}-{number}", reader, mode="create")
+            seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds, "rows": table.num_rows, "bytes": table.nbytes}
+
+
+def ping(arguments) -> dict:
+    """Round trips of a small statement: one of GetFlightInfo and DoGet each."""
+    client, options = connect(arguments)
+    descriptor = flight.FlightDescriptor.for_command(flight_sql.statement_query(arguments.sql))
+    seconds = []
+    for _ in range(arguments.repeat):
+        start = time.perf_counter()
+        info = client.get_flight_info(descriptor, options)
+        client.do_get(info.endpoints[0].ticket, options).read_all()
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds}
+
+
+def serve(arguments) -> dict:
+    """The peer: a server that holds the result of a statement in memory, as the node sent it, and does nothing else."""
+    client, options = connect(arguments)
+    descriptor = flight.FlightDescriptor.for_command(flight_sql.statement_query(arguments.sql))
+    info = client.get_flight_info(descriptor, options)
+    reader = client.do_get(info.endpoints[0].ticket, options)
+    batches = [chunk.data for chunk in reader]
+    schema = reader.schema
+
+    class Memory(flight.FlightServerBase):
+        def do_get(self, _context, _ticket):
+            return flight.RecordBatchStream(pa.RecordBatchReader.from_batches(schema, batches))
+
+        def list_actions(self, _context):
+            return []
+
+    server = Memory("grpc+tcp://127.0.0.1:0")
+    print(json.dumps({"uri": f"grpc://127.0.0.1:{server.port}", "messages": len(batches)}), flush=True)
+    sys.stdin.read()
+    server.shutdown()
+    return {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["fetch", "fetch-plain", "ingest", "ping", "serve"])
+    parser.add_argument("--uri", required=True)
+    parser.add_argument("--token", default="")
+    parser.add_argument("--sql", default="SELECT 1")
+    parser.add_argument("--file")
+    parser.add_argument("--table")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--batch-rows", type=int, default=64 * 1024)
+    arguments = parser.parse_args()
+    functions = {"fetch": fetch, "fetch-plain": fetch_plain, "ingest": ingest, "ping": ping, "serve": serve}
+    print(json.dumps(functions[arguments.what](arguments)), flush=True)
+
+
+main()

@@ -1,0 +1,112 @@
+//! What the libraries below say, in the planner's own words.
+
+use datafusion::common::DataFusionError;
+use datafusion::error::SchemaError;
+
+use crate::{Error, ErrorKind};
+
+impl From<jetway_odf::Error> for Error {
+    fn from(error: jetway_odf::Error) -> Self {
+        use jetway_odf::ErrorKind as Odf;
+        let kind = match error.kind() {
+            Odf::Malformed | Odf::InvalidEvent { .. } | Odf::Corrupt => ErrorKind::Corrupt,
+            Odf::Unsupported => ErrorKind::Unsupported,
+            Odf::InvalidIdentity => ErrorKind::InvalidArgument,
+            Odf::NotFound => ErrorKind::NotFound,
+            Odf::Conflict => ErrorKind::Conflict,
+            Odf::Storage | Odf::Io => ErrorKind::Unavailable,
+        };
+        Self::new(kind, error.to_string()).with_source(error)
+    }
+}
+
+/// Tells a user's mistake from a lack of resources and from a fault of ours.
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        let (kind, message) = classify(&error);
+        if let (ErrorKind::Internal, DataFusionError::External(_)) = (kind, error.find_root()) {
+            return unwrap_own(error);
+        }
+        Self::new(kind, message).with_source(error)
+    }
+}
+
+/// Our own error may have travelled through DataFusion: it comes out as it went in.
+fn unwrap_own(error: DataFusionError) -> Error {
+    match error {
+        DataFusionError::External(source) => match source.downcast::<Error>() {
+            Ok(own) => *own,
+            Err(source) => Error::new(ErrorKind::Internal, source.to_string()).with_source(source),
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unwrap_own(*inner),
+        DataFusionError::ArrowError(inner, _) => match *inner {
+            arrow::error::ArrowError::ExternalError(source) => unwrap_own(DataFusionError::External(source)),
+            other => Error::new(ErrorKind::InvalidArgument, other.to_string()).with_source(other),
+        },
+        other => {
+            let (kind, message) = match other.find_root() {
+                DataFusionError::External(source) => source.downcast_ref::<Error>().map_or_else(
+                    || (ErrorKind::Internal, source.to_string()),
+                    |own| (own.kind(), own.to_string()),
+                ),
+                root => classify(root),
+            };
+            Error::new(kind, message).with_source(other)
+        }
+    }
+}
+
+fn classify(error: &DataFusionError) -> (ErrorKind, String) {
+    let root = error.find_root();
+    let text = || first_line(&error.strip_backtrace());
+    match root {
+        DataFusionError::SQL(parser, _) => (ErrorKind::InvalidSql, format!("the SQL does not parse: {parser}")),
+        DataFusionError::Plan(_) => (ErrorKind::InvalidSql, text()),
+        DataFusionError::SchemaError(schema, _) => (ErrorKind::InvalidSql, schema_message(schema)),
+        DataFusionError::Configuration(_) => (ErrorKind::InvalidArgument, text()),
+        DataFusionError::NotImplemented(_) => (ErrorKind::Unsupported, text()),
+        DataFusionError::ResourcesExhausted(_) => (
+            ErrorKind::ResourceExhausted,
+            format!("the statement needs more memory than it may have: {}", text()),
+        ),
+        // Arithmetic overflow, a failed cast, division by zero: values that the statement cannot work on.
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            arrow::error::ArrowError::ExternalError(_) => (ErrorKind::Internal, text()),
+            arrow::error::ArrowError::MemoryError(_) => (ErrorKind::ResourceExhausted, text()),
+            _ => (ErrorKind::InvalidArgument, text()),
+        },
+        DataFusionError::Execution(_) => (ErrorKind::InvalidArgument, text()),
+        DataFusionError::ParquetError(_) => (ErrorKind::Corrupt, text()),
+        DataFusionError::ObjectStore(inner) => match inner.as_ref() {
+            object_store::Error::NotFound { .. } => (ErrorKind::Corrupt, text()),
+            _ => (ErrorKind::Unavailable, text()),
+        },
+        DataFusionError::IoError(_) => (ErrorKind::Unavailable, text()),
+        DataFusionError::ExecutionJoin(join) if join.is_cancelled() => {
+            (ErrorKind::Cancelled, "the statement was cancelled".to_owned())
+        }
+        _ => (ErrorKind::Internal, text()),
+    }
+}
+
+fn schema_message(error: &SchemaError) -> String {
+    first_line(&error.to_string())
+}
+
+fn first_line(text: &str) -> String {
+    let text = text.strip_prefix("Error during planning: ").unwrap_or(text);
+    let text = text.strip_prefix("Schema error: ").unwrap_or(text);
+    text.split("\n\nbacktrace").next().unwrap_or(text).trim().to_owned()
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        DataFusionError::from(error).into()
+    }
+}
+
+impl From<parquet::errors::ParquetError> for Error {
+    fn from(error: parquet::errors::ParquetError) -> Self {
+        Self::new(ErrorKind::Corrupt, format!("a slice cannot be read: {error}")).with_source(error)
+    }
+}

@@ -1,0 +1,155 @@
+//! From the names in a statement to pinned datasets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::common::TableReference;
+use datafusion::execution::session_state::SessionState;
+use datafusion::sql::parser::Statement as SqlStatement;
+use futures::TryStreamExt;
+
+use crate::session::Engine;
+use crate::summary::SummaryCache;
+use crate::table::DatasetTable;
+use crate::{Access, CATALOG, DatasetCatalog, Error, ErrorKind, Pin, PinnedDataset, Result, Subject, TableName};
+
+const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// Whose names, resolved through what.
+pub(crate) struct Resolver<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) catalog: &'a dyn DatasetCatalog,
+    pub(crate) summaries: &'a SummaryCache,
+    pub(crate) subject: &'a Subject,
+    pub(crate) pins: Option<&'a [Pin]>,
+}
+
+impl Resolver<'_> {
+    /// Registers every dataset that a statement names with its session; gives their pins, in the order of identity.
+    pub(crate) async fn register(&self, session: &SessionState, statement: &SqlStatement) -> Result<Vec<Pin>> {
+        let mut tables = Tables::default();
+        let mut pins = BTreeMap::new();
+        let mut lists_tables = false;
+        for reference in session.resolve_table_references(statement)? {
+            if reference.schema().is_some_and(|schema| schema.eq_ignore_ascii_case(INFORMATION_SCHEMA)) {
+                lists_tables = true;
+                continue;
+            }
+            let name = TableName::parse(reference.catalog(), reference.schema(), reference.table())?;
+            let dataset = self.pinned(&name).await?;
+            pins.insert(dataset.id.to_string(), Pin { dataset: dataset.id, head: dataset.head });
+            let table = self.table(dataset).await?;
+            tables.insert(self.resolved(&reference), table);
+        }
+        if lists_tables {
+            self.register_all(&mut tables).await?;
+        }
+        let mut memory = MemoryCatalogProvider::new();
+        tables.register(&mut memory)?;
+        session.catalog_list().register_catalog(CATALOG.to_owned(), Arc::new(memory));
+        Ok(pins.into_values().collect())
+    }
+
+    /// A dataset by name, at the head that an earlier plan saw if there was one.
+    async fn pinned(&self, name: &TableName) -> Result<PinnedDataset> {
+        let found = match name {
+            TableName::Id(id) => self.catalog.resolve_id(self.subject, id, Access::Read).await,
+            TableName::Alias(_) => self.catalog.resolve(self.subject, name, Access::Read).await,
+        };
+        let mut dataset = match found {
+            Ok(dataset) => dataset,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.with_suggestion(name, error).await),
+            Err(error) => return Err(error),
+        };
+        if let Some(pins) = self.pins {
+            let pin = pins.iter().find(|pin| pin.dataset == dataset.id).ok_or_else(|| {
+                Error::new(ErrorKind::Conflict, "the name means another dataset than when the statement was planned; plan it again")
+                    .with_context("table", name.to_string())
+            })?;
+            dataset.head = pin.head;
+        }
+        Ok(dataset)
+    }
+
+    async fn table(&self, dataset: PinnedDataset) -> Result<Arc<DatasetTable>> {
+        self.engine.register_store(&dataset.storage)?;
+        let summary = self.summaries.get(&dataset).await?;
+        Ok(Arc::new(DatasetTable::new(dataset, summary)))
+    }
+
+    /// `information_schema` shows every table, so every one has to be there.
+    async fn register_all(&self, tables: &mut Tables) -> Result<()> {
+        let mut datasets = self.catalog.list(self.subject);
+        while let Some(dataset) = datasets.try_next().await? {
+            let account = dataset.alias.account.as_ref().map(ToString::to_string).unwrap_or_default();
+            let name = dataset.alias.name.to_string();
+            let table = self.table(dataset).await?;
+            tables.insert((account, name), table);
+        }
+        Ok(())
+    }
+
+    /// Schema and table, as DataFusion will look for them.
+    fn resolved(&self, reference: &TableReference) -> (String, String) {
+        let schema = reference.schema().map_or_else(|| self.subject.name().to_string(), ToOwned::to_owned);
+        (schema, reference.table().to_owned())
+    }
+
+    /// A misspelt name is the most frequent mistake: say which one may have been meant.
+    async fn with_suggestion(&self, name: &TableName, error: Error) -> Error {
+        let wanted = match name {
+            TableName::Alias(alias) => alias.name.to_string().to_lowercase(),
+            TableName::Id(_) => return error,
+        };
+        let mut best: Option<(usize, String)> = None;
+        let mut datasets = self.catalog.list(self.subject);
+        while let Ok(Some(dataset)) = datasets.try_next().await {
+            let found = dataset.alias.name.to_string().to_lowercase();
+            let distance = datafusion::common::utils::datafusion_strsim::levenshtein(&wanted, &found);
+            let is_close = distance <= wanted.len().max(found.len()) / 3;
+            if is_close && best.as_ref().is_none_or(|(shortest, _)| distance < *shortest) {
+                best = Some((distance, sql_name(&dataset)));
+            }
+        }
+        match best {
+            Some((_, suggestion)) => {
+                let message = format!("{}; did you mean {suggestion}?", error.message());
+                Error::new(ErrorKind::NotFound, message).with_source(error)
+            }
+            None => error,
+        }
+    }
+}
+
+/// How the dataset is written in SQL.
+fn sql_name(dataset: &PinnedDataset) -> String {
+    match &dataset.alias.account {
+        Some(account) => format!("\"{account}\".\"{}\"", dataset.alias.name),
+        None => format!("\"{}\"", dataset.alias.name),
+    }
+}
+
+#[derive(Default)]
+struct Tables {
+    by_schema: BTreeMap<String, Vec<(String, Arc<DatasetTable>)>>,
+}
+
+impl Tables {
+    fn insert(&mut self, (schema, table): (String, String), provider: Arc<DatasetTable>) {
+        self.by_schema.entry(schema).or_default().push((table, provider));
+    }
+
+    fn register(self, catalog: &mut MemoryCatalogProvider) -> Result<()> {
+        for (schema, tables) in self.by_schema {
+            let provider = MemorySchemaProvider::new();
+            for (name, table) in tables {
+                if !provider.table_exist(&name) {
+                    provider.register_table(name, table)?;
+                }
+            }
+            catalog.register_schema(&schema, Arc::new(provider))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! DataFusion's state that all statements share: functions, rules, memory, caches.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use jetway_odf::storage::DatasetStorage;
+
+use crate::compute::Compute;
+use crate::{CATALOG, PlannerOptions, Result, Subject};
+
+/// Footers of slices, by content; a slice never changes, so they never grow stale.
+const METADATA_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many of the largest users of memory are named when it runs out.
+const NAMED_CONSUMERS: usize = 5;
+
+/// What all statements share.
+#[derive(Debug, Clone)]
+pub(crate) struct Engine {
+    base: SessionState,
+    pub(crate) compute: Compute,
+    pub(crate) parallelism: usize,
+}
+
+impl Engine {
+    pub(crate) fn new(options: &PlannerOptions) -> Result<Self> {
+        let compute = Compute::new(options.parallelism)?;
+        let disk = match &options.spill_dir {
+            Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let pool = TrackConsumersPool::new(
+            FairSpillPool::new(options.memory_limit),
+            std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN),
+        );
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+            .with_metadata_cache_limit(METADATA_CACHE_BYTES)
+            .build_arc()?;
+        let mut config = SessionConfig::new()
+            .with_target_partitions(options.parallelism.max(1))
+            .with_information_schema(true)
+            .with_create_default_catalog_and_schema(false)
+            .with_batch_size(BATCH_ROWS);
+        let settings = config.options_mut();
+        // The declared type of a column is the one that is read: views would have to be turned into plain arrays again
+        // for nearly every client.
+        settings.execution.parquet.schema_force_view_types = false;
+        settings.sql_parser.map_string_types_to_utf8view = false;
+        settings.sql_parser.collect_spans = true;
+        let base = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .build();
+        Ok(Self { base, compute, parallelism: options.parallelism.max(1) })
+    }
+
+    /// A state for one statement of a subject, with no tables yet. The subject's own account is the default schema.
+    pub(crate) fn session(&self, subject: &Subject) -> SessionState {
+        let mut state = self.base.clone();
+        let catalog = &mut state.config_mut().options_mut().catalog;
+        CATALOG.clone_into(&mut catalog.default_catalog);
+        catalog.default_schema = subject.name().to_string();
+        let tables: Arc<dyn CatalogProviderList> = Arc::new(MemoryCatalogProviderList::new());
+        state.register_catalog_list(tables);
+        state
+    }
+
+    /// Makes a dataset's slices readable for plans.
+    pub(crate) fn register_store(&self, storage: &DatasetStorage) -> Result<()> {
+        let url = ObjectStoreUrl::parse(storage.store_url())?;
+        self.runtime().register_object_store(url.as_ref(), storage.store());
+        Ok(())
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
+        self.base.runtime_env()
+    }
+}
+
+/// Rows of a batch: large enough to pay for the work around it, small enough for the cache.
+pub(crate) const BATCH_ROWS: usize = 8192;

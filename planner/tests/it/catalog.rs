@@ -1,0 +1,164 @@
+//! The smallest catalog there is: names in a map, datasets in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use jetway_odf::codec::EncodedBlock;
+use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
+use jetway_odf::metadata::DatasetKind;
+use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository, RepositoryOptions};
+use jetway_planner::{
+    Access, BatchStream, DatasetCatalog, Error, ErrorKind, IfExists, IfNotExists, IngestOutcome, IngestRequest,
+    PinnedDataset, Planner, PlannerOptions, Result, Subject, TableName,
+};
+
+#[derive(Debug)]
+pub(crate) struct TestCatalog {
+    repository: Repository,
+    names: Mutex<BTreeMap<String, DatasetAlias>>,
+    ids: Mutex<BTreeMap<String, DatasetId>>,
+}
+
+impl TestCatalog {
+    async fn pinned(&self, key: &str) -> Result<PinnedDataset> {
+        let missing = || Error::new(ErrorKind::NotFound, format!("there is no dataset {key}"));
+        let id = *self.ids.lock().unwrap().get(key).ok_or_else(missing)?;
+        let alias = self.names.lock().unwrap().get(key).cloned().ok_or_else(missing)?;
+        let storage = self.repository.dataset(id);
+        let head = storage.head().await?.ok_or_else(missing)?;
+        Ok(PinnedDataset { id, alias, kind: DatasetKind::Root, storage, head })
+    }
+}
+
+#[async_trait]
+impl DatasetCatalog for TestCatalog {
+    async fn resolve(&self, subject: &Subject, name: &TableName, _: Access) -> Result<PinnedDataset> {
+        let TableName::Alias(alias) = name else { return Err(Error::new(ErrorKind::NotFound, "not an alias")) };
+        let account = alias.account.as_ref().unwrap_or(subject.name());
+        self.pinned(&format!("{account}/{}", alias.name).to_lowercase()).await
+    }
+
+    async fn resolve_id(&self, _: &Subject, id: &DatasetId, _: Access) -> Result<PinnedDataset> {
+        let key = self.ids.lock().unwrap().iter().find(|(_, found)| *found == id).map(|(key, _)| key.clone());
+        self.pinned(&key.unwrap_or_default()).await
+    }
+
+    fn list<'a>(&'a self, _: &'a Subject) -> BoxStream<'a, Result<PinnedDataset>> {
+        let keys: Vec<String> = self.ids.lock().unwrap().keys().cloned().collect();
+        stream::iter(keys).then(move |key| async move { self.pinned(&key).await }).boxed()
+    }
+
+    async fn accounts(&self, subject: &Subject) -> Result<Vec<String>> {
+        Ok(vec![subject.name().to_string()])
+    }
+
+    fn storage(&self, id: &DatasetId) -> DatasetStorage {
+        self.repository.dataset(*id)
+    }
+
+    async fn create(
+        &self,
+        _: &Subject,
+        alias: &DatasetAlias,
+        blocks: Vec<EncodedBlock>,
+        objects: Vec<PendingObject>,
+    ) -> Result<PinnedDataset> {
+        let key = alias.to_string().to_lowercase();
+        let jetway_odf::metadata::MetadataEvent::Seed(seed) = &blocks[0].block.event else { panic!("no seed") };
+        let id = seed.dataset_id;
+        if self.ids.lock().unwrap().contains_key(&key) {
+            return Err(Error::new(ErrorKind::AlreadyExists, format!("{alias} is taken")));
+        }
+        let outcome = self.repository.dataset(id).commit(None, &blocks, objects).await?;
+        assert!(matches!(outcome, CommitOutcome::Committed { .. }));
+        self.names.lock().unwrap().insert(key.clone(), alias.clone());
+        self.ids.lock().unwrap().insert(key.clone(), id);
+        self.pinned(&key).await
+    }
+
+    async fn commit(
+        &self,
+        _: &Subject,
+        dataset: &PinnedDataset,
+        expected_head: Multihash,
+        blocks: Vec<EncodedBlock>,
+        objects: Vec<PendingObject>,
+    ) -> Result<CommitOutcome> {
+        Ok(dataset.storage.commit(Some(expected_head), &blocks, objects).await?)
+    }
+}
+
+/// A planner over an empty repository, and the account that uses it.
+pub(crate) struct Fixture {
+    pub(crate) planner: Planner,
+    pub(crate) catalog: Arc<TestCatalog>,
+    pub(crate) alice: Subject,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        let repository = Repository::open("memory:", &RepositoryOptions::default()).await.unwrap();
+        let catalog = Arc::new(TestCatalog { repository, names: Mutex::default(), ids: Mutex::default() });
+        let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, PlannerOptions::default()).unwrap();
+        Self { planner, catalog, alice: Subject::account("alice".parse().unwrap()) }
+    }
+
+    /// A second process over the same repository.
+    pub(crate) fn another_planner(&self) -> Planner {
+        Planner::new(Arc::clone(&self.catalog) as Arc<dyn DatasetCatalog>, PlannerOptions::default()).unwrap()
+    }
+
+    pub(crate) async fn push(&self, table: &str, batches: Vec<RecordBatch>) -> Result<IngestOutcome> {
+        push(&self.planner, &self.alice, table, batches).await
+    }
+
+    pub(crate) async fn sql(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        let statement = self.planner.plan(&self.alice, sql, None).await?;
+        let declared = statement.schema();
+        let batches: Vec<RecordBatch> = statement.execute().await?.try_collect().await?;
+        for batch in &batches {
+            assert_eq!(batch.schema(), declared, "the declared schema is the streamed schema");
+        }
+        Ok(batches)
+    }
+
+    /// The result as text, a row a line, columns apart by a space.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
+        let mut rows = Vec::new();
+        for batch in self.sql(sql).await.unwrap() {
+            let options = arrow::util::display::FormatOptions::default().with_null("null");
+            let columns: Vec<_> = batch
+                .columns()
+                .iter()
+                .map(|column| arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap())
+                .collect();
+            for row in 0..batch.num_rows() {
+                rows.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" "));
+            }
+        }
+        rows
+    }
+
+    pub(crate) async fn dataset(&self, table: &str) -> PinnedDataset {
+        self.catalog.pinned(&format!("alice/{table}")).await.unwrap()
+    }
+}
+
+pub(crate) async fn push(
+    planner: &Planner,
+    subject: &Subject,
+    table: &str,
+    batches: Vec<RecordBatch>,
+) -> Result<IngestOutcome> {
+    let schema = batches[0].schema();
+    let request = IngestRequest {
+        table: TableName::parse(None, None, table)?,
+        if_exists: IfExists::Append,
+        if_not_exists: IfNotExists::Create,
+    };
+    planner.ingest(subject, request, BatchStream::new(schema, stream::iter(batches.into_iter().map(Ok)))).await
+}

@@ -1,0 +1,6 @@
+//! The planner over a real repository in memory: rows in, rows out.
+
+mod catalog;
+mod ingest;
+mod query;
+mod types;

@@ -1,0 +1,145 @@
+//! Statements: names, pins, what is refused, what is left out.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use futures::{StreamExt, TryStreamExt};
+use jetway_planner::ErrorKind;
+
+use crate::catalog::Fixture;
+
+fn column(values: impl IntoIterator<Item = i64>) -> RecordBatch {
+    let values = Arc::new(Int64Array::from_iter_values(values)) as ArrayRef;
+    RecordBatch::try_from_iter([("v", values)]).unwrap()
+}
+
+#[tokio::test]
+async fn every_spelling_of_a_name_finds_the_dataset() {
+    let fixture = Fixture::new().await;
+    fixture.push("net.example.my-table", vec![column([1])]).await.unwrap();
+    let id = fixture.dataset("net.example.my-table").await.id;
+    for name in [
+        "\"net.example.my-table\"",
+        "\"net.example.my_table\"",
+        "\"NET.Example.My-Table\"",
+        "alice.\"net.example.my-table\"",
+        "ALICE.\"net.example.my-table\"",
+        "\"Alice\".\"net.example.my-table\"",
+        "jetway.alice.\"net.example.my_table\"",
+        "\"alice/net.example.my-table\"",
+        &format!("\"{id}\""),
+    ] {
+        assert_eq!(fixture.rows(&format!("SELECT v FROM {name}")).await, ["1"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn mistakes_get_the_right_kind_and_a_helpful_message() {
+    let fixture = Fixture::new().await;
+    fixture.push("flights", vec![column([1])]).await.unwrap();
+    for (sql, kind, words) in [
+        ("SELEC 1", ErrorKind::InvalidSql, "Line: 1"),
+        ("SELECT 1 FROM", ErrorKind::InvalidSql, "Line: 1"),
+        ("SELECT w FROM flights", ErrorKind::InvalidSql, "w"),
+        ("SELECT nope(1)", ErrorKind::InvalidSql, "nope"),
+        ("SELECT * FROM flihgts", ErrorKind::NotFound, "did you mean \"alice\".\"flights\""),
+        ("SELECT * FROM other.flights", ErrorKind::NotFound, "other/flights"),
+        ("SELECT * FROM elsewhere.alice.flights", ErrorKind::NotFound, "elsewhere"),
+        ("SELECT * FROM '/etc/passwd'", ErrorKind::InvalidArgument, "name"),
+        ("SELECT * FROM 'file:///etc/passwd.csv'", ErrorKind::InvalidArgument, "name"),
+        ("SELECT 1 / 0", ErrorKind::InvalidArgument, "zero"),
+        ("SELECT CAST('x' AS INT)", ErrorKind::InvalidArgument, "x"),
+        ("COPY flights TO '/tmp/out.parquet'", ErrorKind::Unsupported, "COPY"),
+        ("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'", ErrorKind::Unsupported, "not possible"),
+        ("CREATE TABLE x AS SELECT 1", ErrorKind::Unsupported, "not possible"),
+        ("DROP TABLE flights", ErrorKind::Unsupported, "not possible"),
+        ("INSERT INTO flights VALUES (1)", ErrorKind::Unsupported, "not possible"),
+        ("SET datafusion.execution.batch_size = 1", ErrorKind::Unsupported, "not possible"),
+        ("EXPLAIN INSERT INTO flights SELECT v FROM flights", ErrorKind::Unsupported, "not possible"),
+        ("SELECT 1; SELECT 2", ErrorKind::Unsupported, "one"),
+        ("", ErrorKind::InvalidSql, "statement"),
+    ] {
+        let error = match fixture.sql(sql).await {
+            Ok(_) => panic!("{sql} was accepted"),
+            Err(error) => error,
+        };
+        assert_eq!(error.kind(), kind, "{sql}: {error}");
+        assert!(error.to_string().to_lowercase().contains(&words.to_lowercase()), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_reads_the_heads_that_it_was_planned_at() {
+    let fixture = Fixture::new().await;
+    fixture.push("t", vec![column(0..3)]).await.unwrap();
+    let sql = "SELECT count(*), sum(v) FROM t";
+    let planned = fixture.planner.plan(&fixture.alice, sql, None).await.unwrap();
+    let pins = planned.pins().to_vec();
+    fixture.push("t", vec![column(3..5)]).await.unwrap();
+    for statement in [planned, fixture.another_planner().plan(&fixture.alice, sql, Some(&pins)).await.unwrap()] {
+        let batches: Vec<RecordBatch> = statement.execute().await.unwrap().try_collect().await.unwrap();
+        let counts = batches[0].column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0);
+        assert_eq!(counts, 3);
+    }
+    assert_eq!(fixture.rows(sql).await, ["5 10"]);
+}
+
+#[tokio::test]
+async fn slices_without_wanted_rows_are_left_out() {
+    let fixture = Fixture::new().await;
+    for push in 0..10 {
+        fixture.push("t", vec![column(push * 10..(push + 1) * 10)]).await.unwrap();
+    }
+    let scanned = async |sql: &str| {
+        let plan = fixture.rows(&format!("EXPLAIN FORMAT INDENT {sql}")).await.join("\n");
+        plan.matches("/data/f1620").count()
+    };
+    assert_eq!(scanned("SELECT v FROM t").await, 10);
+    assert_eq!(scanned("SELECT v FROM t WHERE \"offset\" = 35").await, 1);
+    assert_eq!(scanned("SELECT v FROM t WHERE \"offset\" BETWEEN 35 AND 40").await, 2);
+    assert_eq!(scanned("SELECT v FROM t WHERE system_time < TIMESTAMP '2000-01-01T00:00:00Z'").await, 0);
+    assert_eq!(scanned("SELECT v FROM t LIMIT 15").await, 2);
+    assert_eq!(scanned("SELECT count(*), max(\"offset\") FROM t").await, 0);
+    assert_eq!(fixture.rows("SELECT v FROM t WHERE \"offset\" = 35").await, ["35"]);
+    assert_eq!(fixture.rows("SELECT count(*), max(\"offset\") FROM t").await, ["100 99"]);
+    assert_eq!(fixture.rows("SELECT count(*) FROM t WHERE \"offset\" >= 95").await, ["5"]);
+}
+
+#[tokio::test]
+async fn results_of_every_shape_keep_their_schema() {
+    let fixture = Fixture::new().await;
+    fixture.push("t", vec![column(0..3)]).await.unwrap();
+    for (sql, rows) in [
+        ("SELECT 1 AS one WHERE false", 0),
+        ("SELECT a.v, b.v FROM t a JOIN t b ON a.v = b.v", 3),
+        ("SELECT * FROM t WHERE v > 100", 0),
+        ("SELECT arrow_typeof(v), NULL, 'x', 1.5, [1, 2], {'a': 1} FROM t", 3),
+        ("SELECT v, row_number() OVER (ORDER BY v) FROM t", 3),
+        ("WITH x AS (SELECT max(v) AS m FROM t) SELECT * FROM t, x", 3),
+        ("VALUES (1, 'a'), (2, NULL)", 2),
+        ("SHOW TABLES", 1),
+        ("SELECT table_name FROM information_schema.tables WHERE table_schema = 'alice'", 1),
+        ("DESCRIBE t", 5),
+        ("SELECT now() > TIMESTAMP '2020-01-01T00:00:00Z'", 1),
+        ("SELECT CASE WHEN v = 1 THEN v END FROM t UNION ALL SELECT 5", 4),
+    ] {
+        let count: usize = fixture.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).iter().map(RecordBatch::num_rows).sum();
+        if sql == "SHOW TABLES" {
+            assert!(count >= rows);
+        } else {
+            assert_eq!(count, rows, "{sql}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_stream_stops_the_work() {
+    let fixture = Fixture::new().await;
+    let endless = "SELECT count(*) FROM generate_series(1, 1000000000) a, generate_series(1, 1000000000) b";
+    let statement = fixture.planner.plan(&fixture.alice, endless, None).await.unwrap();
+    let mut stream = statement.execute().await.unwrap();
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(300), stream.next()).await.is_err());
+    drop(stream);
+    // The threads are free again: another statement gets its answer.
+    assert_eq!(fixture.rows("SELECT count(*) FROM generate_series(1, 1000)").await, ["1000"]);
+}
