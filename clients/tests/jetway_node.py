@@ -30,6 +30,18 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("JETWAY_")}
 
 
+def run(*arguments: str, environment: dict[str, str], typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs the program to its end."""
+    return subprocess.run(
+        [binary(), *arguments],
+        env={**clean_environment(), **environment},
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
 @dataclasses.dataclass
 class Node:
     """A running `jetway serve` on free ports. Its folder outlives it, so that it can be started again."""
@@ -102,17 +114,14 @@ class Node:
         self.command("account", "create", name, typed=password + "\n")
 
     def command(self, *arguments: str, typed: str = "") -> str:
-        """Runs another `jetway` command on the node's folder and returns what it printed."""
-        done = subprocess.run(
-            [binary(), *arguments, "--data-dir", str(self.data_dir)],
-            env={**clean_environment(), **self.environment},
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        """Runs a `jetway` command on the node's folder and returns what it printed."""
+        done = run(*arguments, "--data-dir", str(self.data_dir), environment=self.environment, typed=typed)
         assert done.returncode == 0, f"jetway {' '.join(arguments)}: {done.stderr or done.stdout}"
         return done.stdout.strip()
+
+    def client_command(self, *arguments: str, token: str) -> subprocess.CompletedProcess[str]:
+        """Runs a `jetway` command that talks to the node as a user would."""
+        return run(*arguments, environment={"JETWAY_URL": self.uri, "JETWAY_TOKEN": token})
 
     def connect(self, user: str = ADMIN, password: str = PASSWORD, **options: str) -> dbapi.Connection:
         """An ADBC connection with user name and password."""
