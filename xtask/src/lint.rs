@@ -36,5 +36,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             .cargo("doc")?
             .args(["--workspace", "--no-deps", "--document-private-items", "--locked"])
             .env("RUSTDOCFLAGS", "--deny warnings"),
-    )
+    )?;
+    println!("Licences and bans of dependencies");
+    if process::output(workspace.cargo("deny")?.arg("--version")).is_err() {
+        println!("   not checked: cargo-deny is not installed (cargo install --locked cargo-deny)");
+        return Ok(());
+    }
+    process::run(workspace.cargo("deny")?.args(["check", "licenses", "bans", "sources"]))
 }
