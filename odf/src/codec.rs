@@ -16,6 +16,7 @@
 //! The tables of the format are listed in `event.rs`, `source.rs`, `transform.rs` and `schema.rs`; what stands in a slot of
 //! a table is in `field.rs`; `flatbuffer/` knows the wire format and nothing of ODF.
 
+mod arrow;
 mod block;
 mod event;
 mod field;
@@ -24,6 +25,7 @@ mod schema;
 mod source;
 mod transform;
 
+pub use arrow::decode_arrow_schema;
 pub use block::{EncodedBlock, MAX_BLOCK_SIZE, ManifestVersion, decode_block, decode_manifest_version, encode_block};
 
 #[cfg(test)]
