@@ -1,0 +1,7 @@
+mod build;
+mod definition;
+mod dsl;
+mod properties;
+mod read;
+mod real;
+mod rules;
