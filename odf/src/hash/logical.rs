@@ -45,8 +45,16 @@ impl LogicalHasher {
         let mut names = Sha3_256::new();
         hash_names(schema.fields(), 0, &mut names);
         let columns = schema.fields().iter().enumerate();
-        let columns = columns.map(|(index, field)| ColumnHasher::new(index, field)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { hash: LogicalHash { names, columns: columns.len() }, columns })
+        let columns = columns
+            .map(|(index, field)| ColumnHasher::new(index, field))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            hash: LogicalHash {
+                names,
+                columns: columns.len(),
+            },
+            columns,
+        })
     }
 
     /// Feeds a batch.
@@ -59,7 +67,10 @@ impl LogicalHasher {
                 .with_context("expected", self.columns.len())
                 .with_context("actual", batch.num_columns()));
         }
-        self.columns.iter_mut().zip(batch.columns()).try_for_each(|(column, array)| column.update(array))
+        self.columns
+            .iter_mut()
+            .zip(batch.columns())
+            .try_for_each(|(column, array)| column.update(array))
     }
 
     /// The hash of all records so far.
@@ -67,7 +78,11 @@ impl LogicalHasher {
     /// # Errors
     /// As [`Self::update`].
     pub fn finish(self) -> Result<Multihash> {
-        let digests = self.columns.into_iter().map(ColumnHasher::finish).collect::<Result<Vec<_>>>()?;
+        let digests = self
+            .columns
+            .into_iter()
+            .map(ColumnHasher::finish)
+            .collect::<Result<Vec<_>>>()?;
         self.hash.finish(digests)
     }
 
@@ -95,7 +110,9 @@ impl LogicalHash {
         let mut digests: Vec<ColumnDigest> = digests.into_iter().collect();
         digests.sort_by_key(ColumnDigest::index);
         if !digests.iter().map(ColumnDigest::index).eq(0..self.columns) {
-            return Err(Error::unsupported("the digests are not those of all columns of the schema"));
+            return Err(Error::unsupported(
+                "the digests are not those of all columns of the schema",
+            ));
         }
         let mut hasher = self.names;
         for leaf in digests.iter().flat_map(ColumnDigest::leaves) {

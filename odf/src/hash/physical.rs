@@ -26,7 +26,11 @@ pub struct HashedFile {
 impl<W: Write> HashingWriter<W> {
     /// Wraps a writer to which nothing has been written yet.
     pub fn new(inner: W) -> Self {
-        Self { inner, hasher: Sha3_256::new(), size: 0 }
+        Self {
+            inner,
+            hasher: Sha3_256::new(),
+            size: 0,
+        }
     }
 
     /// Number of bytes so far.

@@ -40,14 +40,18 @@ impl Encoding {
 
     /// The layout that a column of this type asks for; `None` for the usual one.
     pub(super) fn of(field: &DataField) -> Result<Option<Self>> {
-        let Some(ExtraAttributes(attributes)) = &field.extra else { return Ok(None) };
+        let Some(ExtraAttributes(attributes)) = &field.extra else {
+            return Ok(None);
+        };
         let key = match field.r#type.without_option() {
             DataType::String | DataType::Binary { .. } | DataType::List { .. } => BUFFER,
             DataType::Date => DATE,
             DataType::Decimal { .. } => DECIMAL,
             _ => return Ok(None),
         };
-        let Some(value) = attributes.get(key) else { return Ok(None) };
+        let Some(value) = attributes.get(key) else {
+            return Ok(None);
+        };
         let text = |property: &str| value.get(property).and_then(Value::as_str);
         let number = |property: &str| value.get(property).and_then(Value::as_u64);
         match (key, text("kind"), number("offsetBitWidth")) {
@@ -67,7 +71,9 @@ impl Encoding {
 }
 
 fn unknown(key: &'static str, value: &Value) -> Error {
-    Error::unsupported("not a known encoding of a column").with_context("attribute", key).with_context("value", value)
+    Error::unsupported("not a known encoding of a column")
+        .with_context("attribute", key)
+        .with_context("value", value)
 }
 
 impl DataSchema {
@@ -99,7 +105,9 @@ fn strip_type(data_type: &mut DataType) {
         DataType::Struct { fields } => strip_fields(fields),
         DataType::Option { inner } => strip_type(inner),
         DataType::List { item_type, .. } => strip_type(item_type),
-        DataType::Map { key_type, value_type, .. } => {
+        DataType::Map {
+            key_type, value_type, ..
+        } => {
             strip_type(key_type);
             strip_type(value_type);
         }

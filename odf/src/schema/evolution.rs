@@ -28,11 +28,18 @@ impl SetDataSchema {
 /// `InvalidEvent`: rule `S2` if nothing changes, rule `S3` if the change is not allowed. Also those of
 /// [`SetDataSchema::to_schema`].
 pub fn check_evolution(previous: &SetDataSchema, next: &SetDataSchema) -> Result<()> {
-    let optionality = if previous.schema.is_some() { Optionality::MustStay } else { Optionality::MayChange };
+    let optionality = if previous.schema.is_some() {
+        Optionality::MustStay
+    } else {
+        Optionality::MayChange
+    };
     let (before, after) = (previous.to_schema()?.normalized(), next.to_schema()?.normalized());
     let form_changes = previous.schema.is_none() && next.schema.is_some();
     if before == after && !form_changes {
-        return Err(Error::invalid_event("S2", "the schema is the same as before; leave the event out"));
+        return Err(Error::invalid_event(
+            "S2",
+            "the schema is the same as before; leave the event out",
+        ));
     }
     check_fields(&before.fields, &after.fields, optionality, &mut Vec::new())
 }
@@ -62,22 +69,38 @@ fn check_fields<'a>(
     for field in after {
         path.push(&field.name);
         if find(before, &field.name).is_none() && !field.r#type.is_optional() {
-            return Err(refused("a new column must be optional, because earlier rows do not have it", path));
+            return Err(refused(
+                "a new column must be optional, because earlier rows do not have it",
+                path,
+            ));
         }
         path.pop();
     }
     Ok(())
 }
 
-fn check_type<'a>(before: &'a DataType, after: &'a DataType, optionality: Optionality, path: &mut Vec<&'a str>) -> Result<()> {
+fn check_type<'a>(
+    before: &'a DataType,
+    after: &'a DataType,
+    optionality: Optionality,
+    path: &mut Vec<&'a str>,
+) -> Result<()> {
     if optionality == Optionality::MustStay && before.is_optional() != after.is_optional() {
         return Err(refused("a column may not become required or optional", path));
     }
     match (before.without_option(), after.without_option()) {
-        (DataType::Struct { fields: before }, DataType::Struct { fields: after }) => check_fields(before, after, optionality, path),
+        (DataType::Struct { fields: before }, DataType::Struct { fields: after }) => {
+            check_fields(before, after, optionality, path)
+        }
         (
-            DataType::List { item_type: before, fixed_length: length_before },
-            DataType::List { item_type: after, fixed_length: length_after },
+            DataType::List {
+                item_type: before,
+                fixed_length: length_before,
+            },
+            DataType::List {
+                item_type: after,
+                fixed_length: length_after,
+            },
         ) if length_before == length_after => {
             path.push("item");
             check_type(before, after, optionality, path)?;

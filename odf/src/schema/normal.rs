@@ -8,7 +8,10 @@ impl DataSchema {
     /// For comparing only. What is written is what was given, because the spelling is part of a block's hash.
     #[must_use]
     pub fn normalized(&self) -> Self {
-        Self { fields: normalize_fields(&self.fields), extra: normalize_extra(self.extra.as_ref()) }
+        Self {
+            fields: normalize_fields(&self.fields),
+            extra: normalize_extra(self.extra.as_ref()),
+        }
     }
 
     /// Whether both say the same, attributes included.
@@ -54,24 +57,42 @@ fn normalize_type(data_type: &DataType) -> DataType {
     let unit_or_default = |unit: &Option<TimeUnit>| Some(unit.unwrap_or(TimeUnit::Millisecond));
     let boxed = |inner: &DataType| Box::new(normalize_type(inner));
     match data_type {
-        DataType::Time { unit } => DataType::Time { unit: unit_or_default(unit) },
-        DataType::Duration { unit } => DataType::Duration { unit: unit_or_default(unit) },
+        DataType::Time { unit } => DataType::Time {
+            unit: unit_or_default(unit),
+        },
+        DataType::Duration { unit } => DataType::Duration {
+            unit: unit_or_default(unit),
+        },
         DataType::Timestamp { unit, timezone } => DataType::Timestamp {
             unit: unit_or_default(unit),
             timezone: Some(timezone.clone().unwrap_or_else(|| "UTC".to_owned())),
         },
         DataType::Option { inner } => DataType::Option { inner: boxed(inner) },
-        DataType::List { item_type, fixed_length } => DataType::List { item_type: boxed(item_type), fixed_length: *fixed_length },
-        DataType::Map { key_type, value_type, keys_sorted } => DataType::Map {
+        DataType::List {
+            item_type,
+            fixed_length,
+        } => DataType::List {
+            item_type: boxed(item_type),
+            fixed_length: *fixed_length,
+        },
+        DataType::Map {
+            key_type,
+            value_type,
+            keys_sorted,
+        } => DataType::Map {
             key_type: boxed(key_type),
             value_type: boxed(value_type),
             keys_sorted: Some(keys_sorted.unwrap_or(false)),
         },
-        DataType::Struct { fields } => DataType::Struct { fields: normalize_fields(fields) },
+        DataType::Struct { fields } => DataType::Struct {
+            fields: normalize_fields(fields),
+        },
         other => other.clone(),
     }
 }
 
 fn normalize_extra(extra: Option<&ExtraAttributes>) -> Option<ExtraAttributes> {
-    extra.filter(|ExtraAttributes(attributes)| !attributes.is_empty()).cloned()
+    extra
+        .filter(|ExtraAttributes(attributes)| !attributes.is_empty())
+        .cloned()
 }

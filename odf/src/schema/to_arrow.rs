@@ -36,7 +36,11 @@ fn field_to_arrow(field: &DataField) -> Result<FieldRef> {
 
 fn named(name: &str, data_type: &DataType, encoding: Option<Encoding>) -> Result<FieldRef> {
     let nullable = matches!(data_type, DataType::Option { .. });
-    Ok(Arc::new(Field::new(name, type_to_arrow(data_type.without_option(), encoding)?, nullable)))
+    Ok(Arc::new(Field::new(
+        name,
+        type_to_arrow(data_type.without_option(), encoding)?,
+        nullable,
+    )))
 }
 
 fn type_to_arrow(data_type: &DataType, encoding: Option<Encoding>) -> Result<arrow_types::DataType> {
@@ -61,7 +65,9 @@ fn type_to_arrow(data_type: &DataType, encoding: Option<Encoding>) -> Result<arr
             Some(Encoding::View | Encoding::LargeView) => Arrow::Utf8View,
             _ => Arrow::Utf8,
         },
-        DataType::Binary { fixed_length: Some(length) } => Arrow::FixedSizeBinary(length_to_arrow(*length)?),
+        DataType::Binary {
+            fixed_length: Some(length),
+        } => Arrow::FixedSizeBinary(length_to_arrow(*length)?),
         DataType::Binary { fixed_length: None } => match encoding {
             Some(Encoding::LargeOffsets) => Arrow::LargeBinary,
             Some(Encoding::View | Encoding::LargeView) => Arrow::BinaryView,
@@ -80,7 +86,10 @@ fn type_to_arrow(data_type: &DataType, encoding: Option<Encoding>) -> Result<arr
             Arrow::Timestamp(unit_to_arrow(*unit), Some(timezone.as_deref().unwrap_or("UTC").into()))
         }
         DataType::Duration { unit } => Arrow::Duration(unit_to_arrow(*unit)),
-        DataType::List { item_type, fixed_length } => {
+        DataType::List {
+            item_type,
+            fixed_length,
+        } => {
             let item = named("item", item_type, None)?;
             match (fixed_length, encoding) {
                 (Some(length), _) => Arrow::FixedSizeList(item, length_to_arrow(*length)?),
@@ -90,13 +99,21 @@ fn type_to_arrow(data_type: &DataType, encoding: Option<Encoding>) -> Result<arr
                 (None, _) => Arrow::List(item),
             }
         }
-        DataType::Map { key_type, value_type, keys_sorted } => {
+        DataType::Map {
+            key_type,
+            value_type,
+            keys_sorted,
+        } => {
             let entries = Fields::from_iter([named("keys", key_type, None)?, named("values", value_type, None)?]);
             let entries = Field::new("entries", Arrow::Struct(entries), false);
             Arrow::Map(Arc::new(entries), keys_sorted.unwrap_or(false))
         }
         DataType::Struct { fields } => Arrow::Struct(fields_to_arrow(fields)?),
-        DataType::Option { .. } => return Err(Error::unsupported("an option of an option has no meaning; leave one out")),
+        DataType::Option { .. } => {
+            return Err(Error::unsupported(
+                "an option of an option has no meaning; leave one out",
+            ));
+        }
     })
 }
 
@@ -114,11 +131,15 @@ fn decimal_to_arrow(precision: u32, scale: i32, encoding: Option<Encoding>) -> R
         _ => (arrow_types::DECIMAL256_MAX_PRECISION, Arrow::Decimal256),
     };
     match (u8::try_from(precision), i8::try_from(scale)) {
-        (Ok(precision), Ok(scale)) if (1..=max).contains(&precision) && i32::from(scale) <= i32::from(precision) => Ok(make(precision, scale)),
-        _ => Err(Error::unsupported("the decimal is out of range; use at most 76 digits and a scale within them")
-            .with_context("precision", precision)
-            .with_context("scale", scale)
-            .with_context("bits", bits)),
+        (Ok(precision), Ok(scale)) if (1..=max).contains(&precision) && i32::from(scale) <= i32::from(precision) => {
+            Ok(make(precision, scale))
+        }
+        _ => Err(
+            Error::unsupported("the decimal is out of range; use at most 76 digits and a scale within them")
+                .with_context("precision", precision)
+                .with_context("scale", scale)
+                .with_context("bits", bits),
+        ),
     }
 }
 
@@ -132,5 +153,6 @@ fn unit_to_arrow(unit: Option<TimeUnit>) -> arrow_types::TimeUnit {
 }
 
 fn length_to_arrow(length: u64) -> Result<i32> {
-    i32::try_from(length).map_err(|_| Error::unsupported("a fixed length is beyond 31 bits").with_context("length", length))
+    i32::try_from(length)
+        .map_err(|_| Error::unsupported("a fixed length is beyond 31 bits").with_context("length", length))
 }

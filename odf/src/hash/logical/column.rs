@@ -53,7 +53,12 @@ impl ColumnHasher {
         leaf_types_of_field(field, &mut types)?;
         let leaves = types.into_iter().map(LeafHasher::new).collect();
         let pending = matches!(field.data_type(), DataType::Struct(_)).then(Pending::default);
-        Ok(Self { index, name: field.name().clone(), leaves, pending })
+        Ok(Self {
+            index,
+            name: field.name().clone(),
+            leaves,
+            pending,
+        })
     }
 
     /// Position of the column in the schema.
@@ -67,7 +72,9 @@ impl ColumnHasher {
     /// # Errors
     /// `Unsupported` if the array is not of the column's type.
     pub fn update(&mut self, array: &ArrayRef) -> Result<()> {
-        let Some(mut pending) = self.pending.take() else { return self.hash(array) };
+        let Some(mut pending) = self.pending.take() else {
+            return self.hash(array);
+        };
         let mut start = 0;
         while start < array.len() {
             let taken = (array.len() - start).min(STRUCT_BATCH_ROWS - pending.rows);
@@ -90,7 +97,10 @@ impl ColumnHasher {
         if let Some(pending) = self.pending.take() {
             self.hash_pending(pending)?;
         }
-        Ok(ColumnDigest { index: self.index, leaves: self.leaves.into_iter().map(LeafHasher::finish).collect() })
+        Ok(ColumnDigest {
+            index: self.index,
+            leaves: self.leaves.into_iter().map(LeafHasher::finish).collect(),
+        })
     }
 
     fn hash_pending(&mut self, pending: Pending) -> Result<()> {
@@ -100,7 +110,9 @@ impl ColumnHasher {
             several => {
                 let arrays: Vec<&dyn Array> = several.iter().map(AsRef::as_ref).collect();
                 let array = concat(&arrays).map_err(|error| {
-                    Error::unsupported("batches of a column do not have the same type").with_context("column", &self.name).with_source(error)
+                    Error::unsupported("batches of a column do not have the same type")
+                        .with_context("column", &self.name)
+                        .with_source(error)
                 })?;
                 self.hash(&array)
             }
@@ -134,9 +146,14 @@ fn hash_leaves<'a>(
         (Some(parent), Some(own)) => Some(NullBuffer::new(parent.inner() | own.inner())),
     };
     match array.as_struct_opt() {
-        Some(parent) => parent.columns().iter().try_for_each(|child| hash_leaves(child, nulls.as_ref(), leaves)),
+        Some(parent) => parent
+            .columns()
+            .iter()
+            .try_for_each(|child| hash_leaves(child, nulls.as_ref(), leaves)),
         None => {
-            let leaf = leaves.next().ok_or_else(|| Error::unsupported("a batch has more nested columns than the schema"))?;
+            let leaf = leaves
+                .next()
+                .ok_or_else(|| Error::unsupported("a batch has more nested columns than the schema"))?;
             leaf.update(array, nulls)
         }
     }

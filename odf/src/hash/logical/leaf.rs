@@ -28,7 +28,10 @@ pub(super) struct LeafHasher {
 impl LeafHasher {
     /// Starts with what is hashed of the type.
     pub(super) fn new(description: Vec<u8>) -> Self {
-        let mut sink = Sink { hasher: Sha3_256::new(), piece: Vec::new() };
+        let mut sink = Sink {
+            hasher: Sha3_256::new(),
+            piece: Vec::new(),
+        };
         sink.push(&description);
         Self { description, sink }
     }
@@ -37,7 +40,9 @@ impl LeafHasher {
     pub(super) fn update(&mut self, array: &ArrayRef, nulls: Option<NullBuffer>) -> Result<()> {
         let data_type = array.data_type();
         if describe(data_type)? != self.description {
-            return Err(Error::unsupported("a batch does not have the types of the schema").with_context("actual", data_type));
+            return Err(
+                Error::unsupported("a batch does not have the types of the schema").with_context("actual", data_type)
+            );
         }
         let values = Values::of(array)?;
         Elements { values, nulls }.hash(0..array.len(), &mut self.sink);
@@ -99,7 +104,10 @@ struct Elements<'a> {
 /// An array by the way its values are hashed.
 enum Values<'a> {
     /// Values of a fixed width in bytes, one after the other.
-    Fixed { bytes: Buffer, width: usize },
+    Fixed {
+        bytes: Buffer,
+        width: usize,
+    },
     Bool(&'a BooleanArray),
     FixedBinary(&'a FixedSizeBinaryArray),
     Utf8(&'a GenericByteArray<Utf8Type>),
@@ -108,9 +116,18 @@ enum Values<'a> {
     Binary(&'a GenericByteArray<BinaryType>),
     LargeBinary(&'a GenericByteArray<LargeBinaryType>),
     BinaryView(&'a BinaryViewArray),
-    List { offsets: &'a OffsetBuffer<i32>, items: Box<Elements<'a>> },
-    LargeList { offsets: &'a OffsetBuffer<i64>, items: Box<Elements<'a>> },
-    FixedList { length: usize, items: Box<Elements<'a>> },
+    List {
+        offsets: &'a OffsetBuffer<i32>,
+        items: Box<Elements<'a>>,
+    },
+    LargeList {
+        offsets: &'a OffsetBuffer<i64>,
+        items: Box<Elements<'a>>,
+    },
+    FixedList {
+        length: usize,
+        items: Box<Elements<'a>>,
+    },
 }
 
 impl<'a> Values<'a> {
@@ -126,22 +143,35 @@ impl<'a> Values<'a> {
             DataType::BinaryView => Self::BinaryView(array.as_binary_view()),
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
-                Self::List { offsets: list.offsets(), items: Elements::of(list.values())? }
+                Self::List {
+                    offsets: list.offsets(),
+                    items: Elements::of(list.values())?,
+                }
             }
             DataType::LargeList(_) => {
                 let list = array.as_list::<i64>();
-                Self::LargeList { offsets: list.offsets(), items: Elements::of(list.values())? }
+                Self::LargeList {
+                    offsets: list.offsets(),
+                    items: Elements::of(list.values())?,
+                }
             }
             DataType::FixedSizeList(_, _) => {
                 let list = array.as_fixed_size_list();
-                Self::FixedList { length: list.value_length() as usize, items: Elements::of(list.values())? }
+                Self::FixedList {
+                    length: list.value_length() as usize,
+                    items: Elements::of(list.values())?,
+                }
             }
             primitive => {
-                let unknown = || Error::unsupported("values of this type cannot be hashed").with_context("type", primitive);
+                let unknown =
+                    || Error::unsupported("values of this type cannot be hashed").with_context("type", primitive);
                 let width = primitive.primitive_width().ok_or_else(unknown)?;
                 let data = array.to_data();
                 let bytes = data.buffers().first().ok_or_else(unknown)?;
-                Self::Fixed { bytes: bytes.slice_with_length(data.offset() * width, data.len() * width), width }
+                Self::Fixed {
+                    bytes: bytes.slice_with_length(data.offset() * width, data.len() * width),
+                    width,
+                }
             }
         })
     }
@@ -150,7 +180,12 @@ impl<'a> Values<'a> {
     fn hash(&self, range: Range<usize>, sink: &mut Sink) {
         match self {
             Self::Fixed { bytes, width } => {
-                sink.push(bytes.as_slice().get(range.start * width..range.end * width).unwrap_or_default());
+                sink.push(
+                    bytes
+                        .as_slice()
+                        .get(range.start * width..range.end * width)
+                        .unwrap_or_default(),
+                );
             }
             Self::Bool(array) => range.for_each(|index| sink.push(&[u8::from(array.value(index)) + 1])),
             Self::FixedBinary(array) => range.for_each(|index| sink.push_with_length(array.value(index))),
@@ -174,11 +209,16 @@ impl<'a> Elements<'a> {
     /// The items of a list, with their own nulls.
     fn of(array: &'a ArrayRef) -> Result<Box<Self>> {
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
-        Ok(Box::new(Self { values: Values::of(array)?, nulls }))
+        Ok(Box::new(Self {
+            values: Values::of(array)?,
+            nulls,
+        }))
     }
 
     fn hash(&self, range: Range<usize>, sink: &mut Sink) {
-        let Some(nulls) = &self.nulls else { return self.values.hash(range, sink) };
+        let Some(nulls) = &self.nulls else {
+            return self.values.hash(range, sink);
+        };
         let start = range.start;
         let mut next = 0;
         for (valid_start, valid_end) in nulls.inner().slice(start, range.len()).set_slices() {
@@ -192,10 +232,17 @@ impl<'a> Elements<'a> {
 
 fn hash_bytes<T: ByteArrayType>(array: &GenericByteArray<T>, range: Range<usize>, sink: &mut Sink) {
     let bytes = array.value_data();
-    hash_ranges(array.offsets(), range, |value| sink.push_with_length(bytes.get(value).unwrap_or_default()));
+    hash_ranges(array.offsets(), range, |value| {
+        sink.push_with_length(bytes.get(value).unwrap_or_default())
+    });
 }
 
-fn hash_lists<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, items: &Elements<'_>, range: Range<usize>, sink: &mut Sink) {
+fn hash_lists<O: OffsetSizeTrait>(
+    offsets: &OffsetBuffer<O>,
+    items: &Elements<'_>,
+    range: Range<usize>,
+    sink: &mut Sink,
+) {
     hash_ranges(offsets, range, |list| {
         sink.push(&(list.len() as u64).to_le_bytes());
         items.hash(list, sink);

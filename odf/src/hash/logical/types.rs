@@ -54,17 +54,32 @@ fn push_description(data_type: &DataType, out: &mut Vec<u8>) -> Result<()> {
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => push(3, &[]),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => push(4, &[]),
         DataType::Boolean => push(5, &[]),
-        DataType::Decimal32(precision, scale) => push(6, &decimal(32, *precision, *scale).each_ref().map(<[u8; 8]>::as_slice)),
-        DataType::Decimal64(precision, scale) => push(6, &decimal(64, *precision, *scale).each_ref().map(<[u8; 8]>::as_slice)),
-        DataType::Decimal128(precision, scale) => push(6, &decimal(128, *precision, *scale).each_ref().map(<[u8; 8]>::as_slice)),
-        DataType::Decimal256(precision, scale) => push(6, &decimal(256, *precision, *scale).each_ref().map(<[u8; 8]>::as_slice)),
+        DataType::Decimal32(precision, scale) => {
+            push(6, &decimal(32, *precision, *scale).each_ref().map(<[u8; 8]>::as_slice))
+        }
+        DataType::Decimal64(precision, scale) => {
+            push(6, &decimal(64, *precision, *scale).each_ref().map(<[u8; 8]>::as_slice))
+        }
+        DataType::Decimal128(precision, scale) => {
+            push(6, &decimal(128, *precision, *scale).each_ref().map(<[u8; 8]>::as_slice))
+        }
+        DataType::Decimal256(precision, scale) => {
+            push(6, &decimal(256, *precision, *scale).each_ref().map(<[u8; 8]>::as_slice))
+        }
         DataType::Date32 => push(7, &[&32_u64.to_le_bytes(), &0_u16.to_le_bytes()]),
         DataType::Date64 => push(7, &[&64_u64.to_le_bytes(), &1_u16.to_le_bytes()]),
         DataType::Time32(unit) => push(8, &[&32_u64.to_le_bytes(), &unit_id(*unit)]),
         DataType::Time64(unit) => push(8, &[&64_u64.to_le_bytes(), &unit_id(*unit)]),
         DataType::Timestamp(unit, None) => push(9, &[&unit_id(*unit), &[0]]),
         DataType::Timestamp(unit, Some(timezone)) => {
-            push(9, &[&unit_id(*unit), &(timezone.len() as u64).to_le_bytes(), timezone.as_bytes()]);
+            push(
+                9,
+                &[
+                    &unit_id(*unit),
+                    &(timezone.len() as u64).to_le_bytes(),
+                    timezone.as_bytes(),
+                ],
+            );
         }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             push(11, &[]);
@@ -80,8 +95,10 @@ fn push_description(data_type: &DataType, out: &mut Vec<u8>) -> Result<()> {
         | DataType::Dictionary(_, _)
         | DataType::Map(_, _)
         | DataType::RunEndEncoded(_, _) => {
-            return Err(Error::unsupported("records with this type have no logical hash; cast or flatten the column")
-                .with_context("type", data_type));
+            return Err(
+                Error::unsupported("records with this type have no logical hash; cast or flatten the column")
+                    .with_context("type", data_type),
+            );
         }
     }
     Ok(())
@@ -89,7 +106,11 @@ fn push_description(data_type: &DataType, out: &mut Vec<u8>) -> Result<()> {
 
 /// Width, precision and scale; the scale with its sign extended.
 fn decimal(bits: u64, precision: u8, scale: i8) -> [[u8; 8]; 3] {
-    [bits.to_le_bytes(), u64::from(precision).to_le_bytes(), i64::from(scale).to_le_bytes()]
+    [
+        bits.to_le_bytes(),
+        u64::from(precision).to_le_bytes(),
+        i64::from(scale).to_le_bytes(),
+    ]
 }
 
 fn unit_id(unit: TimeUnit) -> [u8; 2] {
