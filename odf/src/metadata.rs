@@ -4,6 +4,7 @@ mod block;
 mod event;
 mod schema;
 mod serde_bytes;
+mod short_form;
 mod source;
 mod transform;
 
@@ -12,3 +13,6 @@ pub use event::*;
 pub use schema::{DataField, DataSchema, DataType, ExtraAttributes, TimeUnit};
 pub use source::*;
 pub use transform::*;
+
+#[cfg(test)]
+mod tests;

@@ -13,30 +13,43 @@ use crate::metadata::transform::{Transform, TransformInput};
 #[serde(tag = "kind")]
 pub enum MetadataEvent {
     /// Rows were added to a root dataset.
+    #[serde(alias = "addData", alias = "adddata")]
     AddData(AddData),
     /// A derivative dataset consumed inputs and produced output.
+    #[serde(alias = "executeTransform", alias = "executetransform")]
     ExecuteTransform(ExecuteTransform),
     /// The first block of every chain: identity and kind.
+    #[serde(alias = "seed")]
     Seed(Seed),
     /// How the node polls data from outside.
+    #[serde(alias = "setPollingSource", alias = "setpollingsource")]
     SetPollingSource(SetPollingSource),
     /// How a derivative dataset is computed.
+    #[serde(alias = "setTransform", alias = "settransform")]
     SetTransform(SetTransform),
     /// Names of the system columns.
+    #[serde(alias = "setVocab", alias = "setvocab")]
     SetVocab(SetVocab),
     /// Files for people (readme and such).
+    #[serde(alias = "setAttachments", alias = "setattachments")]
     SetAttachments(SetAttachments),
     /// Description and keywords.
+    #[serde(alias = "setInfo", alias = "setinfo")]
     SetInfo(SetInfo),
     /// Licence of the data.
+    #[serde(alias = "setLicense", alias = "setlicense")]
     SetLicense(SetLicense),
     /// Schema of all later slices.
+    #[serde(alias = "setDataSchema", alias = "setdataschema")]
     SetDataSchema(SetDataSchema),
     /// How pushed data is read and merged.
+    #[serde(alias = "addPushSource", alias = "addpushsource")]
     AddPushSource(AddPushSource),
     /// Ends a push source.
+    #[serde(alias = "disablePushSource", alias = "disablepushsource")]
     DisablePushSource(DisablePushSource),
     /// Ends the polling source.
+    #[serde(alias = "disablePollingSource", alias = "disablepollingsource")]
     DisablePollingSource(DisablePollingSource),
 }
 
@@ -44,8 +57,10 @@ pub enum MetadataEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DatasetKind {
     /// Rows come from outside.
+    #[serde(alias = "root")]
     Root,
     /// Rows are computed from other datasets.
+    #[serde(alias = "derivative")]
     Derivative,
 }
 
@@ -185,11 +200,13 @@ pub struct SetPollingSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare: Option<Vec<PrepStep>>,
     /// How they are parsed.
+    #[serde(deserialize_with = "crate::metadata::short_form::required")]
     pub read: ReadStep,
     /// SQL over the parsed rows, whose input is called `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocess: Option<Transform>,
     /// How they meet the history.
+    #[serde(deserialize_with = "crate::metadata::short_form::required")]
     pub merge: MergeStrategy,
 }
 
@@ -234,6 +251,7 @@ pub struct SetAttachments {
 #[serde(tag = "kind")]
 pub enum Attachments {
     /// In the block itself.
+    #[serde(alias = "embedded")]
     Embedded(AttachmentsEmbedded),
 }
 
@@ -305,11 +323,13 @@ pub struct AddPushSource {
     /// Name of the source, `default` when it has none.
     pub source_name: String,
     /// How bytes are parsed.
+    #[serde(deserialize_with = "crate::metadata::short_form::required")]
     pub read: ReadStep,
     /// SQL over the parsed rows, whose input is called `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocess: Option<Transform>,
     /// How they meet the history.
+    #[serde(deserialize_with = "crate::metadata::short_form::required")]
     pub merge: MergeStrategy,
 }
 

@@ -25,6 +25,7 @@ pub struct DataField {
     /// Its name.
     pub name: String,
     /// Its type; nullable columns have [`DataType::Option`].
+    #[serde(deserialize_with = "crate::metadata::short_form::required")]
     pub r#type: DataType,
     /// Attributes of the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,58 +40,80 @@ pub struct DataField {
     reason = "the names are those of the specification and say what they are"
 )]
 pub enum DataType {
+    #[serde(alias = "binary")]
     Binary {
         /// Length in bytes when all values have the same one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fixed_length: Option<u64>,
     },
+    #[serde(alias = "bool")]
     Bool,
+    #[serde(alias = "date")]
     Date,
-    Decimal {
-        precision: u32,
-        scale: i32,
-    },
+    #[serde(alias = "decimal")]
+    Decimal { precision: u32, scale: i32 },
+    #[serde(alias = "duration")]
     Duration {
         /// Milliseconds when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unit: Option<TimeUnit>,
     },
+    #[serde(alias = "float16")]
     Float16,
+    #[serde(alias = "float32")]
     Float32,
+    #[serde(alias = "float64")]
     Float64,
+    #[serde(alias = "int8")]
     Int8,
+    #[serde(alias = "int16")]
     Int16,
+    #[serde(alias = "int32")]
     Int32,
+    #[serde(alias = "int64")]
     Int64,
+    #[serde(alias = "uInt8", alias = "uint8")]
     UInt8,
+    #[serde(alias = "uInt16", alias = "uint16")]
     UInt16,
+    #[serde(alias = "uInt32", alias = "uint32")]
     UInt32,
+    #[serde(alias = "uInt64", alias = "uint64")]
     UInt64,
+    #[serde(alias = "list")]
     List {
+        #[serde(deserialize_with = "crate::metadata::short_form::required")]
         item_type: Box<DataType>,
         /// Number of items when all values have the same one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fixed_length: Option<u64>,
     },
+    #[serde(alias = "map")]
     Map {
+        #[serde(deserialize_with = "crate::metadata::short_form::required")]
         key_type: Box<DataType>,
+        #[serde(deserialize_with = "crate::metadata::short_form::required")]
         value_type: Box<DataType>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keys_sorted: Option<bool>,
     },
+    #[serde(alias = "null")]
     Null,
     /// The value may be null. Options do not nest.
+    #[serde(alias = "option")]
     Option {
+        #[serde(deserialize_with = "crate::metadata::short_form::required")]
         inner: Box<DataType>,
     },
-    Struct {
-        fields: Vec<DataField>,
-    },
+    #[serde(alias = "struct")]
+    Struct { fields: Vec<DataField> },
+    #[serde(alias = "time")]
     Time {
         /// Milliseconds when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unit: Option<TimeUnit>,
     },
+    #[serde(alias = "timestamp")]
     Timestamp {
         /// Milliseconds when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +122,7 @@ pub enum DataType {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timezone: Option<String>,
     },
+    #[serde(alias = "string")]
     String,
 }
 
@@ -106,8 +130,12 @@ pub enum DataType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say what they are")]
 pub enum TimeUnit {
+    #[serde(alias = "second")]
     Second,
+    #[serde(alias = "millisecond")]
     Millisecond,
+    #[serde(alias = "microsecond")]
     Microsecond,
+    #[serde(alias = "nanosecond")]
     Nanosecond,
 }

@@ -13,26 +13,45 @@ use crate::metadata::schema::DataSchema;
 )]
 pub enum FetchStep {
     /// One file by URL.
+    #[serde(alias = "url")]
     Url {
         url: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "crate::metadata::short_form::optional",
+            skip_serializing_if = "Option::is_none"
+        )]
         event_time: Option<EventTimeSource>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "crate::metadata::short_form::optional",
+            skip_serializing_if = "Option::is_none"
+        )]
         cache: Option<SourceCaching>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         headers: Option<Vec<RequestHeader>>,
     },
     /// Local files that match a pattern.
+    #[serde(alias = "filesGlob", alias = "filesglob")]
     FilesGlob {
         path: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "crate::metadata::short_form::optional",
+            skip_serializing_if = "Option::is_none"
+        )]
         event_time: Option<EventTimeSource>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "crate::metadata::short_form::optional",
+            skip_serializing_if = "Option::is_none"
+        )]
         cache: Option<SourceCaching>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<SourceOrdering>,
     },
     /// Output of a container.
+    #[serde(alias = "container")]
     Container {
         image: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +62,7 @@ pub enum FetchStep {
         env: Option<Vec<EnvVar>>,
     },
     /// Messages of an MQTT broker.
+    #[serde(alias = "mqtt")]
     Mqtt {
         host: String,
         port: i32,
@@ -53,6 +73,7 @@ pub enum FetchStep {
         topics: Vec<MqttTopicSubscription>,
     },
     /// Events of an EVM contract.
+    #[serde(alias = "ethereumLogs", alias = "ethereumlogs")]
     EthereumLogs {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         chain_id: Option<u64>,
@@ -70,8 +91,10 @@ pub enum FetchStep {
 #[serde(tag = "kind", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum EventTimeSource {
     /// The source's own metadata, such as `Last-Modified`.
+    #[serde(alias = "fromMetadata", alias = "frommetadata")]
     FromMetadata,
     /// A part of the file's path.
+    #[serde(alias = "fromPath", alias = "frompath")]
     FromPath {
         /// Regular expression with one group.
         pattern: String,
@@ -80,6 +103,7 @@ pub enum EventTimeSource {
         timestamp_format: Option<String>,
     },
     /// The moment of the ingest.
+    #[serde(alias = "fromSystemTime", alias = "fromsystemtime")]
     FromSystemTime,
 }
 
@@ -88,6 +112,7 @@ pub enum EventTimeSource {
 #[serde(tag = "kind")]
 pub enum SourceCaching {
     /// Fetched once and never again.
+    #[serde(alias = "forever")]
     Forever,
 }
 
@@ -95,7 +120,9 @@ pub enum SourceCaching {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say what they are")]
 pub enum SourceOrdering {
+    #[serde(alias = "byEventTime", alias = "byeventtime")]
     ByEventTime,
+    #[serde(alias = "byName", alias = "byname")]
     ByName,
 }
 
@@ -132,8 +159,11 @@ pub struct MqttTopicSubscription {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say what they are")]
 pub enum MqttQos {
+    #[serde(alias = "atMostOnce", alias = "atmostonce")]
     AtMostOnce,
+    #[serde(alias = "atLeastOnce", alias = "atleastonce")]
     AtLeastOnce,
+    #[serde(alias = "exactlyOnce", alias = "exactlyonce")]
     ExactlyOnce,
 }
 
@@ -142,6 +172,7 @@ pub enum MqttQos {
 #[serde(tag = "kind", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum PrepStep {
     /// Unpacks an archive.
+    #[serde(alias = "decompress")]
     Decompress {
         /// Which kind of archive.
         format: CompressionFormat,
@@ -150,6 +181,7 @@ pub enum PrepStep {
         sub_path: Option<String>,
     },
     /// Runs a command over the bytes.
+    #[serde(alias = "pipe")]
     Pipe {
         /// The command and its arguments.
         command: Vec<String>,
@@ -160,7 +192,9 @@ pub enum PrepStep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say what they are")]
 pub enum CompressionFormat {
+    #[serde(alias = "gzip")]
     Gzip,
+    #[serde(alias = "zip")]
     Zip,
 }
 
@@ -172,13 +206,16 @@ pub enum CompressionFormat {
     reason = "the names are those of the specification and say what they are"
 )]
 pub enum ReadStep {
+    #[serde(alias = "csv")]
     Csv(ReadStepCsv),
+    #[serde(alias = "geoJson", alias = "geojson")]
     GeoJson {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ddl_schema: Option<Vec<String>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         schema: Option<DataSchema>,
     },
+    #[serde(alias = "esriShapefile", alias = "esrishapefile")]
     EsriShapefile {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ddl_schema: Option<Vec<String>>,
@@ -187,12 +224,14 @@ pub enum ReadStep {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         schema: Option<DataSchema>,
     },
+    #[serde(alias = "parquet")]
     Parquet {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ddl_schema: Option<Vec<String>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         schema: Option<DataSchema>,
     },
+    #[serde(alias = "json")]
     Json {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sub_path: Option<String>,
@@ -207,6 +246,7 @@ pub enum ReadStep {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         schema: Option<DataSchema>,
     },
+    #[serde(alias = "ndJson", alias = "ndjson")]
     NdJson {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ddl_schema: Option<Vec<String>>,
@@ -219,6 +259,7 @@ pub enum ReadStep {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         schema: Option<DataSchema>,
     },
+    #[serde(alias = "ndGeoJson", alias = "ndgeojson")]
     NdGeoJson {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ddl_schema: Option<Vec<String>>,
@@ -268,16 +309,19 @@ pub struct ReadStepCsv {
 
 /// How new rows meet the history. The order of the variants is the order of the union tags in the format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all_fields = "camelCase")]
+#[serde(tag = "kind", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum MergeStrategy {
     /// Every row is new.
+    #[serde(alias = "append")]
     Append {},
     /// Rows whose key is already there are dropped.
+    #[serde(alias = "ledger")]
     Ledger {
         /// Columns of the key.
         primary_key: Vec<String>,
     },
     /// The input is the whole state; differences become events.
+    #[serde(alias = "snapshot")]
     Snapshot {
         /// Columns of the key.
         primary_key: Vec<String>,
@@ -286,11 +330,13 @@ pub enum MergeStrategy {
         compare_columns: Option<Vec<String>>,
     },
     /// The input is already a stream of events.
+    #[serde(alias = "changelogStream", alias = "changelogstream")]
     ChangelogStream {
         /// Columns of the key.
         primary_key: Vec<String>,
     },
     /// The input is a stream of new values by key.
+    #[serde(alias = "upsertStream", alias = "upsertstream")]
     UpsertStream {
         /// Columns of the key.
         primary_key: Vec<String>,
