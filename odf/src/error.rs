@@ -140,10 +140,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         let rule = self.rule().map(|rule| ("rule", rule));
-        let values = self
-            .context
-            .iter()
-            .map(|(key, value)| (*key, value.as_str()));
+        let values = self.context.iter().map(|(key, value)| (*key, value.as_str()));
         for (index, (key, value)) in rule.into_iter().chain(values).enumerate() {
             let separator = if index == 0 { " (" } else { ", " };
             write!(f, "{separator}{key}: {value}")?;

@@ -35,9 +35,7 @@ impl FromStr for AccountId {
         let id = text
             .starts_with("did:odf:")
             .then(|| text.parse())
-            .ok_or_else(|| {
-                Error::invalid_identity("an account id must start with did:odf: or did:pkh:")
-            })?;
+            .ok_or_else(|| Error::invalid_identity("an account id must start with did:odf: or did:pkh:"))?;
         Ok(Self::Odf(id?))
     }
 }
@@ -84,11 +82,7 @@ impl FromStr for DidPkh {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let invalid = || {
-            Error::invalid_identity(
-                "the id must be did:pkh:<namespace>:<chain>:<address> (CAIP-10)",
-            )
-        };
+        let invalid = || Error::invalid_identity("the id must be did:pkh:<namespace>:<chain>:<address> (CAIP-10)");
         let caip10 = text.strip_prefix("did:pkh:").ok_or_else(invalid)?;
         let mut parts = caip10.split(':');
         let (Some(namespace), Some(chain), Some(address), None) =
@@ -98,11 +92,10 @@ impl FromStr for DidPkh {
         };
         let valid = is_made_of(namespace, 3..=8, |c| {
             c == b'-' || c.is_ascii_lowercase() || c.is_ascii_digit()
-        }) && is_made_of(chain, 1..=32, |c| {
-            c == b'-' || c == b'_' || c.is_ascii_alphanumeric()
-        }) && is_made_of(address, 1..=64, |c| {
-            c == b'-' || c == b'.' || c == b'%' || c.is_ascii_alphanumeric()
-        });
+        }) && is_made_of(chain, 1..=32, |c| c == b'-' || c == b'_' || c.is_ascii_alphanumeric())
+            && is_made_of(address, 1..=64, |c| {
+                c == b'-' || c == b'.' || c == b'%' || c.is_ascii_alphanumeric()
+            });
         if valid {
             Ok(Self {
                 caip10: caip10.to_owned(),
@@ -113,10 +106,6 @@ impl FromStr for DidPkh {
     }
 }
 
-fn is_made_of(
-    text: &str,
-    length: std::ops::RangeInclusive<usize>,
-    allowed: impl Fn(u8) -> bool,
-) -> bool {
+fn is_made_of(text: &str, length: std::ops::RangeInclusive<usize>, allowed: impl Fn(u8) -> bool) -> bool {
     length.contains(&text.len()) && text.bytes().all(allowed)
 }

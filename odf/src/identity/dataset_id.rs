@@ -66,8 +66,7 @@ impl DatasetId {
     /// # Errors
     /// `InvalidIdentity` if it is not an ed25519 key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let invalid =
-            || Error::invalid_identity("the id must be an ed25519 public key of 32 bytes");
+        let invalid = || Error::invalid_identity("the id must be an ed25519 public key of 32 bytes");
         let (code, key) = varint::take_varint(bytes).ok_or_else(invalid)?;
         if code != Multicodec::Ed25519Pub.code() {
             return Err(invalid().with_context("codec", format_args!("{code:#x}")));
@@ -119,9 +118,7 @@ impl FromStr for DatasetId {
         let key = text
             .strip_prefix("did:odf:")
             .or_else(|| text.strip_prefix("did:key:"))
-            .ok_or_else(|| {
-                Error::invalid_identity("a dataset id must start with did:odf: or did:key:")
-            })?;
+            .ok_or_else(|| Error::invalid_identity("a dataset id must start with did:odf: or did:key:"))?;
         Self::from_multibase(key)
     }
 }
@@ -137,11 +134,7 @@ fn xoshiro256_plus_plus(seed: &[u8; 32]) -> [u8; 32] {
     let [mut a, mut b, mut c, mut d] = state;
     let mut output = [0; 32];
     for bytes in output.as_chunks_mut::<8>().0 {
-        *bytes = a
-            .wrapping_add(d)
-            .rotate_left(23)
-            .wrapping_add(a)
-            .to_le_bytes();
+        *bytes = a.wrapping_add(d).rotate_left(23).wrapping_add(a).to_le_bytes();
         let shifted = b << 17;
         c ^= a;
         d ^= b;

@@ -107,19 +107,12 @@ name!(
 );
 
 /// Checks the grammar that all names share: `G(-G)*` joined by `.`, where `G` is one or more of the `allowed` bytes.
-pub(super) fn check_name(
-    what: &'static str,
-    text: &str,
-    allowed: impl Fn(u8) -> bool,
-) -> Result<()> {
+pub(super) fn check_name(what: &'static str, text: &str, allowed: impl Fn(u8) -> bool) -> Result<()> {
     let is_group = |group: &str| !group.is_empty() && group.bytes().all(&allowed);
     if text.len() <= MAX_NAME && text.split(['.', '-']).all(is_group) {
         return Ok(());
     }
     let rule = "a name is made of ASCII letters and digits in groups joined by '-' or '.', at most 100 characters";
     let shown: String = text.chars().take(MAX_NAME).collect();
-    Err(
-        Error::invalid_identity(format!("not a valid {what} name: {rule}"))
-            .with_context("name", shown.escape_debug()),
-    )
+    Err(Error::invalid_identity(format!("not a valid {what} name: {rule}")).with_context("name", shown.escape_debug()))
 }

@@ -75,9 +75,7 @@ impl FromStr for RemoteDatasetRef {
             return Ok(Self::Id(None, text.parse()?));
         }
         let (repository, rest) = text.split_once('/').ok_or_else(|| {
-            Error::invalid_identity(
-                "a remote dataset needs a repository, as in repository/name, a DID or a URL",
-            )
+            Error::invalid_identity("a remote dataset needs a repository, as in repository/name, a DID or a URL")
         })?;
         let repository = repository.parse()?;
         if rest.starts_with("did:") {

@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 
 use crate::identity::{
-    AccountId, DatasetAlias, DatasetAliasPattern, DatasetId, DatasetRef, Multihash,
-    RemoteDatasetRef, multibase, varint,
+    AccountId, DatasetAlias, DatasetAliasPattern, DatasetId, DatasetRef, Multihash, RemoteDatasetRef, multibase, varint,
 };
 
 const TEXTS: [&str; 6] = [
@@ -71,9 +70,5 @@ fn numbers_are_minimal_and_bounded() {
 
 #[test]
 fn long_texts_are_refused_at_once() {
-    assert!(
-        format!("z{}", "1".repeat(10_000_000))
-            .parse::<Multihash>()
-            .is_err()
-    );
+    assert!(format!("z{}", "1".repeat(10_000_000)).parse::<Multihash>().is_err());
 }

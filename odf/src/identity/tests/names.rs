@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::error::ErrorKind;
 use crate::identity::{
-    AccountName, DatasetAlias, DatasetAliasPattern, DatasetName, DatasetNamePattern, DatasetRef,
-    RemoteDatasetRef,
+    AccountName, DatasetAlias, DatasetAliasPattern, DatasetName, DatasetNamePattern, DatasetRef, RemoteDatasetRef,
 };
 
 #[test]
@@ -59,10 +58,7 @@ fn aliases() {
     assert_eq!(alias.account.as_ref().unwrap().as_str(), "Alice");
     assert_eq!(alias, "alice/NET.trades".parse().unwrap());
     assert_ne!(alias, "net.trades".parse().unwrap());
-    assert_eq!(
-        serde_json::to_string(&alias).unwrap(),
-        "\"Alice/net.trades\""
-    );
+    assert_eq!(serde_json::to_string(&alias).unwrap(), "\"Alice/net.trades\"");
     assert_eq!(
         serde_json::from_str::<DatasetAlias>("\"alice/net.trades\"").unwrap(),
         alias
@@ -78,10 +74,7 @@ fn references() {
     assert!(matches!(did.parse().unwrap(), DatasetRef::Id(_)));
     assert!(matches!(
         "alice/trades".parse().unwrap(),
-        DatasetRef::Alias(DatasetAlias {
-            account: Some(_),
-            ..
-        })
+        DatasetRef::Alias(DatasetAlias { account: Some(_), .. })
     ));
     for text in [did, "alice/trades", "trades"] {
         assert_eq!(text.parse::<DatasetRef>().unwrap().to_string(), text);

@@ -22,10 +22,7 @@ fn multihashes() {
     let mut last = None;
     for vector in vectors("multihash") {
         if let Some(upper) = text(&vector, "equal_uppercase") {
-            assert_eq!(
-                upper.parse::<Multihash>().unwrap().to_string(),
-                upper.to_lowercase()
-            );
+            assert_eq!(upper.parse::<Multihash>().unwrap().to_string(), upper.to_lowercase());
             continue;
         }
         let base16 = text(&vector, "base16").unwrap();
@@ -126,29 +123,17 @@ fn name_patterns() {
     }
     for partial in texts("partial") {
         assert!(
-            partial[0]
-                .as_str()
-                .unwrap()
-                .parse::<DatasetNamePattern>()
-                .is_err(),
+            partial[0].as_str().unwrap().parse::<DatasetNamePattern>().is_err(),
             "{partial}"
         );
         assert!(
-            partial[1]
-                .as_str()
-                .unwrap()
-                .parse::<DatasetNamePattern>()
-                .is_ok(),
+            partial[1].as_str().unwrap().parse::<DatasetNamePattern>().is_ok(),
             "{partial}"
         );
     }
     for invalid in texts("invalid") {
         assert!(
-            invalid
-                .as_str()
-                .unwrap()
-                .parse::<DatasetNamePattern>()
-                .is_err(),
+            invalid.as_str().unwrap().parse::<DatasetNamePattern>().is_err(),
             "{invalid}"
         );
     }
