@@ -1,1 +1,34 @@
-//! To be written.
+//! Speaks Arrow Flight and Flight SQL.
+//!
+//! ```text
+//!            GetFlightInfo ──► plan ──► schema + signed ticket ─┐
+//!  client ──► DoGet(ticket) ──► verify ──► (cached) plan ──► batches ──► wire shape ──► messages ──► client
+//!            DoPut(ingest) ──► messages ──► checked batches ──► planner ──► committed row count
+//!            DoAction ──► prepared statements, as signed handles
+//! ```
+//!
+//! A gateway keeps nothing that another replica needs: tickets and prepared statement handles carry their whole state and
+//! are signed. The schema that is announced and the schema that is streamed come from one place, [`WireProfile`].
+
+mod auth;
+mod call;
+mod command;
+mod decode;
+mod encode;
+mod error;
+mod gateway;
+mod plan_cache;
+mod service;
+mod status;
+mod task_stream;
+#[cfg(test)]
+mod testing;
+mod ticket;
+mod wire;
+
+pub use auth::{Authenticator, Login};
+pub use encode::MessageLimits;
+pub use error::{Error, ErrorKind, Result};
+pub use gateway::{Clock, FlightGateway, FlightOptions, tune};
+pub use ticket::TicketKey;
+pub use wire::{Compression, WireProfile};

@@ -1,0 +1,202 @@
+//! One call: who makes it, how it is recorded, and how its outcome leaves.
+
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, ready};
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use jetway_planner::Subject;
+use tonic::{Code, Request, Response, Status};
+use tracing::{Instrument, Span};
+
+use crate::gateway::Shared;
+use crate::status::status;
+use crate::{Error, Result, WireProfile, auth};
+
+/// The stream of a response.
+pub(crate) type Answers<T> = BoxStream<'static, std::result::Result<T, Status>>;
+
+/// A call by a known subject.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) subject: Subject,
+    pub(crate) profile: WireProfile,
+    record: Record,
+}
+
+impl Call {
+    /// Says which command the call turned out to be, for metrics and traces.
+    pub(crate) fn named(&self, command: &'static str) {
+        self.record.named(command);
+    }
+
+    /// Turns the errors of a response stream into statuses, and records how the stream ends.
+    pub(crate) fn answers<T, S>(&self, stream: S) -> Answers<T>
+    where
+        T: Send + 'static,
+        S: Stream<Item = Result<T>> + Send + 'static,
+    {
+        let mut open = OpenStream::new(self.record.clone());
+        let mut stream = Box::pin(stream);
+        futures::stream::poll_fn(move |context| {
+            let item = ready!(stream.as_mut().poll_next(context));
+            Poll::Ready(match item {
+                Some(Ok(item)) => Some(Ok(item)),
+                Some(Err(error)) => {
+                    let status = status(&error);
+                    open.ended(status.code());
+                    Some(Err(status))
+                }
+                None => {
+                    open.ended(Code::Ok);
+                    None
+                }
+            })
+        })
+        .boxed()
+    }
+}
+
+/// Authenticates a call, runs its body in a span of its own and turns the outcome into a response.
+pub(crate) fn serve<Q, R>(
+    shared: &Arc<Shared>,
+    method: &'static str,
+    request: Request<Q>,
+    body: fn(Call, Q) -> BoxFuture<'static, Result<R>>,
+) -> BoxFuture<'static, std::result::Result<Response<R>, Status>>
+where
+    Q: Send + 'static,
+    R: Send + 'static,
+{
+    let shared = Arc::clone(shared);
+    let (metadata, _, request) = request.into_parts();
+    let record = Record::new(method);
+    let span = record.span.clone();
+    let run = async move {
+        let outcome = async {
+            let caller = auth::authenticate(shared.authenticator.as_ref(), &metadata).await?;
+            record.span.record("subject", caller.subject.name().as_str());
+            let compression = metadata.get(WireProfile::COMPRESSION_HEADER).map(|value| value.to_str());
+            let compression = compression
+                .transpose()
+                .map_err(|_| Error::invalid_argument(format!("the header {} is no text", WireProfile::COMPRESSION_HEADER)))?;
+            let profile = WireProfile::from_header(compression)?;
+            let call = Call { shared, subject: caller.subject, profile, record: record.clone() };
+            let mut response = Response::new(body(call, request).await?);
+            if let Some(bearer) = caller.bearer {
+                response.metadata_mut().insert(auth::header_name(), bearer);
+            }
+            Ok(response)
+        }
+        .await;
+        record.finish(outcome)
+    };
+    Box::pin(run.instrument(span))
+}
+
+/// Records one call in metrics and traces.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    method: &'static str,
+    command: Arc<OnceLock<&'static str>>,
+    started: Instant,
+    span: Span,
+}
+
+impl Record {
+    pub(crate) fn new(method: &'static str) -> Self {
+        let span = tracing::info_span!(
+            "flight",
+            flight.method = method,
+            flight.command = tracing::field::Empty,
+            subject = tracing::field::Empty,
+        );
+        Self { method, command: Arc::default(), started: Instant::now(), span }
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    fn named(&self, command: &'static str) {
+        if self.command.set(command).is_ok() {
+            self.span.record("flight.command", command);
+        }
+    }
+
+    fn command(&self) -> &'static str {
+        self.command.get().copied().unwrap_or("none")
+    }
+
+    /// Counts the call and makes the status of a failed one.
+    pub(crate) fn finish<R>(&self, outcome: Result<R>) -> std::result::Result<R, Status> {
+        let outcome = outcome.map_err(|error| status(&error));
+        let code = outcome.as_ref().err().map_or(Code::Ok, Status::code);
+        metrics::counter!(
+            "jetway_flight_calls_total",
+            "method" => self.method, "command" => self.command(), "code" => code_name(code)
+        )
+        .increment(1);
+        metrics::histogram!("jetway_flight_call_seconds", "method" => self.method, "command" => self.command())
+            .record(self.started.elapsed().as_secs_f64());
+        tracing::debug!(code = code_name(code), "The call was answered");
+        outcome
+    }
+}
+
+/// A response stream from its first to its last message, however it ends.
+struct OpenStream {
+    record: Record,
+    code: Code,
+}
+
+impl OpenStream {
+    fn new(record: Record) -> Self {
+        metrics::gauge!("jetway_flight_active_streams").increment(1);
+        // Until the stream says otherwise, its end is that the client dropped it.
+        Self { record, code: Code::Cancelled }
+    }
+
+    fn ended(&mut self, code: Code) {
+        self.code = code;
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        metrics::gauge!("jetway_flight_active_streams").decrement(1);
+        metrics::counter!(
+            "jetway_flight_streams_total",
+            "command" => self.record.command(), "code" => code_name(self.code)
+        )
+        .increment(1);
+        metrics::histogram!("jetway_flight_stream_seconds", "command" => self.record.command())
+            .record(self.record.started.elapsed().as_secs_f64());
+    }
+}
+
+/// The code's name in the gRPC specification.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,301 @@
+//! The commands of Flight SQL: which file answers which.
+//!
+//! A new command is a file in this folder and an arm in one of the matches below.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow_flight::flight_descriptor::DescriptorType;
+use arrow_flight::sql::{
+    Any, Command, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTables, CommandPreparedStatementQuery,
+    CommandStatementQuery,
+};
+use arrow_flight::{Action, ActionType, Empty, FlightData, FlightDescriptor, FlightInfo, PutResult, SchemaResult, Ticket};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+use jetway_planner::BatchStream;
+use prost::Message;
+
+use crate::call::{Answers, Call};
+use crate::decode::Upload;
+use crate::encode::encode_stream;
+use crate::wire::schema_bytes;
+use crate::{Error, Result};
+
+mod catalogs;
+mod db_schemas;
+mod ingest;
+mod info;
+mod not_offered;
+mod pattern;
+mod prepared;
+mod sql_info;
+mod statement;
+mod table_types;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
+const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
+
+/// A command that is answered with rows.
+enum Query {
+    Statement(CommandStatementQuery),
+    Prepared(CommandPreparedStatementQuery),
+    Listing(Listing),
+}
+
+/// A command about the catalog or the node. Its ticket is the command itself: it holds no secret, and each call is
+/// authenticated.
+enum Listing {
+    Catalogs,
+    DbSchemas(CommandGetDbSchemas),
+    Tables(CommandGetTables),
+    TableTypes,
+    SqlInfo(CommandGetSqlInfo),
+}
+
+impl Query {
+    fn from_command(command: Command) -> Result<Self> {
+        Ok(match command {
+            Command::CommandStatementQuery(command) => Self::Statement(command),
+            Command::CommandPreparedStatementQuery(command) => Self::Prepared(command),
+            other => Self::Listing(Listing::from_command(other)?),
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Statement(_) => "StatementQuery",
+            Self::Prepared(_) => "PreparedStatementQuery",
+            Self::Listing(listing) => listing.name(),
+        }
+    }
+}
+
+impl Listing {
+    fn from_command(command: Command) -> Result<Self> {
+        Ok(match command {
+            Command::CommandGetCatalogs(_) => Self::Catalogs,
+            Command::CommandGetDbSchemas(command) => Self::DbSchemas(command),
+            Command::CommandGetTables(command) => Self::Tables(command),
+            Command::CommandGetTableTypes(_) => Self::TableTypes,
+            Command::CommandGetSqlInfo(command) => Self::SqlInfo(command),
+            other => return Err(not_offered::command(&other)),
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Catalogs => "GetCatalogs",
+            Self::DbSchemas(_) => "GetDbSchemas",
+            Self::Tables(_) => "GetTables",
+            Self::TableTypes => "GetTableTypes",
+            Self::SqlInfo(_) => "GetSqlInfo",
+        }
+    }
+
+    fn schema(&self) -> SchemaRef {
+        match self {
+            Self::Catalogs => catalogs::schema(),
+            Self::DbSchemas(_) => db_schemas::schema(),
+            Self::Tables(command) => tables::schema(command.include_schema),
+            Self::TableTypes => table_types::schema(),
+            Self::SqlInfo(_) => sql_info::schema(),
+        }
+    }
+
+    async fn rows(self, call: &Call) -> Result<BatchStream> {
+        match self {
+            Self::Catalogs => catalogs::rows().map(one_batch),
+            Self::DbSchemas(command) => db_schemas::rows(call, command).await.map(one_batch),
+            Self::Tables(command) => tables::rows(call, command),
+            Self::TableTypes => table_types::rows().map(one_batch),
+            Self::SqlInfo(command) => sql_info::rows(&call.shared.options, &command).map(one_batch),
+        }
+    }
+}
+
+/// GetFlightInfo.
+pub(crate) fn flight_info(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'static, Result<FlightInfo>> {
+    Box::pin(async move {
+        let query = Query::from_command(described(&descriptor)?)?;
+        call.named(query.name());
+        match query {
+            Query::Statement(command) => statement::flight_info(&call, command, descriptor).await,
+            Query::Prepared(command) => prepared::flight_info(&call, &command, descriptor).await,
+            Query::Listing(listing) => {
+                let ticket = descriptor.cmd.clone();
+                info::flight_info(&listing.schema(), descriptor, ticket, None)
+            }
+        }
+    })
+}
+
+/// GetSchema: the schema that GetFlightInfo would announce.
+pub(crate) fn schema(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'static, Result<SchemaResult>> {
+    Box::pin(async move {
+        let query = Query::from_command(described(&descriptor)?)?;
+        call.named(query.name());
+        let schema = match query {
+            Query::Statement(command) => statement::schema(&call, command).await?,
+            Query::Prepared(command) => prepared::schema(&call, &command).await?,
+            Query::Listing(listing) => listing.schema(),
+        };
+        Ok(SchemaResult { schema: schema_bytes(&schema)? })
+    })
+}
+
+/// DoGet.
+pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answers<FlightData>>> {
+    Box::pin(async move {
+        let wrong = "this is no ticket of this node: call GetFlightInfo with the command, then DoGet with the ticket of its endpoint";
+        let command = decode_any(&ticket.ticket).map_err(|_| Error::invalid_argument(wrong))?;
+        let (schema, rows, profile) = match command {
+            Command::TicketStatementQuery(ticket) => {
+                call.named("StatementQuery");
+                statement::fetch(&call, &ticket.statement_handle).await?
+            }
+            Command::CommandStatementQuery(_) | Command::CommandPreparedStatementQuery(_) => {
+                return Err(Error::invalid_argument(wrong));
+            }
+            other => {
+                let listing = Listing::from_command(other)?;
+                call.named(listing.name());
+                (listing.schema(), listing.rows(&call).await?, call.profile)
+            }
+        };
+        let options = &call.shared.options;
+        Ok(call.answers(encode_stream(schema, rows, profile, options.messages, options.stream_times())))
+    })
+}
+
+/// DoPut.
+pub(crate) fn put(call: Call, mut upload: Upload) -> BoxFuture<'static, Result<Answers<PutResult>>> {
+    Box::pin(async move {
+        let mut first = match upload.next().await {
+            Some(Ok(first)) => first,
+            Some(Err(status)) => {
+                return Err(Error::invalid_argument("the upload has no first message").with_source(status));
+            }
+            None => return Err(Error::invalid_argument("the upload is empty: its first message must name the command")),
+        };
+        let Some(descriptor) = first.flight_descriptor.take() else {
+            return Err(Error::invalid_argument(
+                "the first message of an upload must carry a descriptor; Flight SQL clients put CommandStatementIngest there, \
+                 for example through adbc_ingest()",
+            ));
+        };
+        let result = match described(&descriptor)? {
+            Command::CommandStatementIngest(command) => {
+                call.named("StatementIngest");
+                ingest::run(&call, command, first, upload).await?
+            }
+            Command::CommandPreparedStatementQuery(command) => {
+                call.named("PreparedStatementQuery");
+                prepared::bind(&call, command, first, upload).await?
+            }
+            other => return Err(not_offered::command(&other)),
+        };
+        Ok(stream::once(std::future::ready(Ok(result))).boxed())
+    })
+}
+
+/// DoAction.
+pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<Answers<arrow_flight::Result>>> {
+    Box::pin(async move {
+        let body = match action.r#type.as_str() {
+            CREATE_PREPARED_STATEMENT => {
+                call.named(CREATE_PREPARED_STATEMENT);
+                match decode_any(&action.body)? {
+                    Command::ActionCreatePreparedStatementRequest(request) => {
+                        Some(prepared::create(&call, request).await?)
+                    }
+                    other => return Err(wrong_body(&action.r#type, &other)),
+                }
+            }
+            CLOSE_PREPARED_STATEMENT => {
+                call.named(CLOSE_PREPARED_STATEMENT);
+                match decode_any(&action.body)? {
+                    // The handle is all there is of a prepared statement, so there is nothing to give back.
+                    Command::ActionClosePreparedStatementRequest(_) => None,
+                    other => return Err(wrong_body(&action.r#type, &other)),
+                }
+            }
+            other => return Err(not_offered::action(other)),
+        };
+        Ok(stream::iter(body.map(|body| Ok(arrow_flight::Result { body }))).boxed())
+    })
+}
+
+/// ListActions.
+pub(crate) fn list_actions(call: Call, _: Empty) -> BoxFuture<'static, Result<Answers<ActionType>>> {
+    call.named("ListActions");
+    let types = [
+        (CREATE_PREPARED_STATEMENT, "Plans an SQL statement; gives its handle and schema."),
+        (CLOSE_PREPARED_STATEMENT, "Forgets a prepared statement."),
+    ]
+    .map(|(name, description)| Ok(ActionType { r#type: name.to_owned(), description: description.to_owned() }));
+    std::future::ready(Ok(stream::iter(types).boxed())).boxed()
+}
+
+/// A method of Flight that this gateway does not offer.
+pub(crate) fn not_offered<T: Send + 'static>(method: &'static str) -> BoxFuture<'static, Result<T>> {
+    std::future::ready(Err(not_offered::method(method))).boxed()
+}
+
+/// The command that a descriptor holds.
+fn described(descriptor: &FlightDescriptor) -> Result<Command> {
+    match descriptor.r#type() {
+        DescriptorType::Cmd if !descriptor.cmd.is_empty() => decode_any(&descriptor.cmd),
+        DescriptorType::Cmd => Err(Error::invalid_argument(
+            "the descriptor's command is empty: send a Flight SQL command, such as CommandStatementQuery with the SQL text",
+        )),
+        DescriptorType::Path => Err(Error::invalid_argument(
+            "descriptors with a path are not used here: read a dataset with CommandStatementQuery (SELECT * FROM ...), and \
+             add rows to it with CommandStatementIngest, as adbc_ingest() does",
+        )),
+        DescriptorType::Unknown => Err(Error::invalid_argument(
+            "the descriptor has no type: send a command descriptor with a Flight SQL command",
+        )),
+    }
+}
+
+/// The command in a `google.protobuf.Any`.
+fn decode_any(bytes: &Bytes) -> Result<Command> {
+    let any = Any::decode(bytes.clone()).ok().filter(|any| any.type_url.contains('/')).ok_or_else(|| {
+        Error::invalid_argument(
+            "this is no Flight SQL command. Plain SQL text is not accepted as a command: use a Flight SQL client (ADBC, JDBC, \
+             ODBC), or wrap the text in a CommandStatementQuery inside of a google.protobuf.Any",
+        )
+    })?;
+    Command::try_from(any)
+        .map_err(|error| Error::invalid_argument("the Flight SQL command cannot be decoded").with_source(error))
+}
+
+fn wrong_body(action: &str, command: &Command) -> Error {
+    Error::invalid_argument(format!("the body of the action {action} is a {}", command.type_url()))
+}
+
+/// Transactions do not exist here.
+fn refuse_transaction(transaction: Option<&Bytes>) -> Result<()> {
+    match transaction {
+        Some(id) if !id.is_empty() => Err(Error::unimplemented(
+            "there are no transactions: leave transaction_id empty; each statement and each ingest stands alone",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn one_batch(batch: RecordBatch) -> BatchStream {
+    BatchStream::new(batch.schema(), stream::iter([Ok(batch)]))
+}
+
+/// A batch of columns that were made for the schema.
+fn batch(schema: SchemaRef, columns: Vec<Arc<dyn arrow::array::Array>>) -> Result<RecordBatch> {
+    RecordBatch::try_new(schema, columns)
+        .map_err(|error| Error::internal("a listing does not fit its schema").with_source(error))
+}

@@ -1,0 +1,74 @@
+//! What the protocol knows and this gateway does not: each refused with what to use instead.
+
+use arrow_flight::sql::Command;
+
+use crate::Error;
+
+/// A command that has no place where it was sent, or none at all.
+pub(super) fn command(command: &Command) -> Error {
+    let advice = match command {
+        Command::CommandStatementUpdate(_) | Command::CommandPreparedStatementUpdate(_) => {
+            "statements that change data are not executed: add rows with CommandStatementIngest, as adbc_ingest() does, and send \
+             queries with CommandStatementQuery"
+        }
+        Command::CommandStatementSubstraitPlan(_) => "Substrait plans are not executed: send SQL with CommandStatementQuery",
+        Command::CommandGetPrimaryKeys(_)
+        | Command::CommandGetExportedKeys(_)
+        | Command::CommandGetImportedKeys(_)
+        | Command::CommandGetCrossReference(_) => {
+            "datasets declare no keys: their columns are told by CommandGetTables with include_schema"
+        }
+        Command::CommandGetXdbcTypeInfo(_) => {
+            "there is no list of XDBC types: the types of columns are told by CommandGetTables with include_schema"
+        }
+        Command::CommandStatementIngest(_) => "rows are ingested with DoPut",
+        Command::CommandStatementQuery(_)
+        | Command::CommandGetCatalogs(_)
+        | Command::CommandGetDbSchemas(_)
+        | Command::CommandGetTables(_)
+        | Command::CommandGetTableTypes(_)
+        | Command::CommandGetSqlInfo(_) => "this command is a question: send it to GetFlightInfo, not to DoPut",
+        Command::CommandPreparedStatementQuery(_) => "execute a prepared statement with GetFlightInfo",
+        Command::TicketStatementQuery(_) => "this is a ticket: send it to DoGet",
+        Command::Unknown(_) => "no such command is known here; CommandStatementQuery runs SQL",
+        _ => "this message belongs to an action or to an answer",
+    };
+    Error::unimplemented(format!("{}: {advice}", short_name(command.type_url())))
+}
+
+/// An action that is not there.
+pub(super) fn action(name: &str) -> Error {
+    let advice = match name {
+        "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
+            "there are no transactions: each statement and each ingest stands alone; turn autocommit on in the client"
+        }
+        "CancelQuery" | "CancelFlightInfo" => "to stop a query, cancel the call that reads its rows",
+        "RenewFlightEndpoint" => "run the query again for a new ticket",
+        "SetSessionOptions" | "GetSessionOptions" | "CloseSession" => {
+            "there are no sessions: qualify table names with the account, and send no session options"
+        }
+        "CreatePreparedSubstraitPlan" => "prepare SQL with CreatePreparedStatement",
+        _ => "ListActions tells which actions there are",
+    };
+    Error::unimplemented(format!("the action {} is not offered: {advice}", shown(name)))
+}
+
+/// A method of Flight that is not there.
+pub(super) fn method(name: &str) -> Error {
+    let advice = match name {
+        "ListFlights" => "list tables with CommandGetTables",
+        "PollFlightInfo" => "GetFlightInfo answers at once, since it plans and does not run",
+        "DoExchange" => "read with DoGet and write with DoPut",
+        _ => "use the commands of Flight SQL",
+    };
+    Error::unimplemented(format!("{name} is not offered: {advice}"))
+}
+
+fn short_name(type_url: &str) -> String {
+    shown(type_url.strip_prefix("type.googleapis.com/arrow.flight.protocol.sql.").unwrap_or(type_url))
+}
+
+/// A foreign name, fit for a message.
+fn shown(name: &str) -> String {
+    name.chars().take(200).flat_map(char::escape_debug).collect()
+}

@@ -1,0 +1,91 @@
+//! Prepared statements: a signed handle with the text, and nothing kept here.
+//!
+//! JDBC and many others prepare whatever they run, so preparing plans once, to tell the schema, and runs nothing. Parameters
+//! are not bound; a text with parameters is refused by the planner.
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow_flight::sql::{
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, CommandPreparedStatementQuery,
+    DoPutPreparedStatementResult, ProstMessageExt,
+};
+use arrow_flight::{FlightData, FlightDescriptor, FlightInfo, PutResult};
+use bytes::Bytes;
+use futures::StreamExt;
+use prost::Message;
+
+use super::{refuse_transaction, statement};
+use crate::call::Call;
+use crate::decode::{Upload, decode_upload};
+use crate::ticket::{Purpose, Ticket};
+use crate::wire::schema_bytes;
+use crate::{Error, Result};
+
+/// The action CreatePreparedStatement.
+pub(super) async fn create(call: &Call, request: ActionCreatePreparedStatementRequest) -> Result<Bytes> {
+    refuse_transaction(request.transaction_id.as_ref())?;
+    let statement = statement::plan(call, &request.query).await?;
+    let options = &call.shared.options;
+    let handle = Ticket {
+        sql: request.query,
+        // It runs against what is there then, not now.
+        pins: Vec::new(),
+        profile: call.profile,
+        account: call.subject.name().as_str().to_owned(),
+        expires: options.clock.now() + options.prepared_ttl,
+    };
+    let (prepared_statement_handle, _) = handle.seal(&options.ticket_key, Purpose::Prepared);
+    let result = ActionCreatePreparedStatementResult {
+        prepared_statement_handle,
+        dataset_schema: schema_bytes(&call.profile.schema(&statement.schema()))?,
+        parameter_schema: schema_bytes(&Schema::empty())?,
+    };
+    Ok(result.as_any().encode_to_vec().into())
+}
+
+/// GetFlightInfo of a prepared statement.
+pub(super) async fn flight_info(
+    call: &Call,
+    command: &CommandPreparedStatementQuery,
+    descriptor: FlightDescriptor,
+) -> Result<FlightInfo> {
+    statement::plan_flight(call, open(call, command)?.sql, descriptor).await
+}
+
+/// GetSchema of a prepared statement.
+pub(super) async fn schema(call: &Call, command: &CommandPreparedStatementQuery) -> Result<SchemaRef> {
+    let statement = statement::plan(call, &open(call, command)?.sql).await?;
+    Ok(call.profile.schema(&statement.schema()))
+}
+
+/// DoPut of parameters. Some clients send it always; without parameters there is nothing to do.
+pub(super) async fn bind(
+    call: &Call,
+    command: CommandPreparedStatementQuery,
+    first: FlightData,
+    upload: Upload,
+) -> Result<PutResult> {
+    open(call, &command)?;
+    let refused = || {
+        Error::unimplemented(
+            "prepared statements take no parameters: write the values into the SQL text, or add them to a dataset and join it",
+        )
+    };
+    if !first.data_header.is_empty() {
+        let mut parameters = decode_upload(first, upload, call.shared.options.max_upload_message).await?;
+        let columns = parameters.schema().fields().len();
+        while let Some(batch) = parameters.next().await {
+            if columns > 0 && batch?.num_rows() > 0 {
+                return Err(refused());
+            }
+        }
+    }
+    let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(command.prepared_statement_handle) };
+    Ok(PutResult { app_metadata: result.encode_to_vec().into() })
+}
+
+fn open(call: &Call, command: &CommandPreparedStatementQuery) -> Result<Ticket> {
+    let options = &call.shared.options;
+    let now = options.clock.now();
+    let handle = &command.prepared_statement_handle;
+    Ok(Ticket::open(handle, &options.ticket_key, Purpose::Prepared, &call.subject, now)?.0)
+}

@@ -1,0 +1,101 @@
+//! A running statement to a stream of messages.
+
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow_flight::FlightData;
+use futures::StreamExt;
+use jetway_planner::BatchStream;
+use tokio::sync::mpsc::Sender;
+
+use super::{MessageEncoder, MessageLimits, Packer};
+use crate::task_stream::TaskStream;
+use crate::{Error, ErrorKind, Result, WireProfile};
+
+/// Messages that wait between the task and the connection: the next batch is computed while these are sent.
+const AHEAD: usize = 3;
+
+/// How long a stream waits for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamTimes {
+    /// When no rows came for this long, a message without rows is sent, so that nothing between here and the client takes the
+    /// connection for dead.
+    pub(crate) heartbeat: Duration,
+    /// A client that takes nothing for this long is given up.
+    pub(crate) stalled: Duration,
+}
+
+/// The messages of a stream of rows: first the schema, at once, then the rows. `schema` is that of the wire.
+pub(crate) fn encode_stream(
+    schema: SchemaRef,
+    rows: BatchStream,
+    profile: WireProfile,
+    limits: MessageLimits,
+    times: StreamTimes,
+) -> TaskStream<FlightData, Error> {
+    let lost = |lost| Error::internal("the task that computes rows died").with_source(lost);
+    TaskStream::spawn(AHEAD, lost, move |messages| {
+        let outlet = Outlet { messages, stalled: times.stalled };
+        Box::pin(run(schema, rows, profile, limits, times.heartbeat, outlet))
+    })
+}
+
+async fn run(
+    schema: SchemaRef,
+    mut rows: BatchStream,
+    profile: WireProfile,
+    limits: MessageLimits,
+    heartbeat: Duration,
+    outlet: Outlet,
+) -> Result<()> {
+    let mut encoder = MessageEncoder::new(profile)?;
+    let mut packer = Packer::new(schema, limits);
+    outlet.send(encoder.schema(&packer.schema())).await?;
+    loop {
+        let patience = if packer.is_waiting() { StreamTimes::LINGER } else { heartbeat };
+        match tokio::time::timeout(patience, rows.next()).await {
+            Ok(Some(batch)) => packer.push(&batch?)?,
+            Ok(None) => break,
+            Err(_) if packer.is_waiting() => packer.flush()?,
+            Err(_) => outlet.send(encoder.rows(&RecordBatch::new_empty(packer.schema()))?).await?,
+        }
+        outlet.send_rows(&mut encoder, packer.take_ready()).await?;
+    }
+    packer.flush()?;
+    outlet.send_rows(&mut encoder, packer.take_ready()).await
+}
+
+struct Outlet {
+    messages: Sender<FlightData>,
+    stalled: Duration,
+}
+
+impl Outlet {
+    async fn send_rows(&self, encoder: &mut MessageEncoder, batches: Vec<RecordBatch>) -> Result<()> {
+        for batch in batches {
+            let message = encoder.rows(&batch)?;
+            metrics::counter!("jetway_flight_rows_out_total").increment(batch.num_rows() as u64);
+            self.send(message).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, message: FlightData) -> Result<()> {
+        let bytes = (message.data_header.len() + message.data_body.len()) as u64;
+        match tokio::time::timeout(self.stalled, self.messages.send(message)).await {
+            Ok(Ok(())) => {
+                metrics::counter!("jetway_flight_bytes_out_total").increment(bytes);
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Error::new(ErrorKind::Cancelled, "the client went away")),
+            Err(_) => Err(Error::new(
+                ErrorKind::DeadlineExceeded,
+                format!(
+                    "the client took no rows for {} seconds, so the query was stopped; run it again and read faster, or in parts",
+                    self.stalled.as_secs()
+                ),
+            )),
+        }
+    }
+}

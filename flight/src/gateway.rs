@@ -1,0 +1,130 @@
+//! Building the gateway: its options, its service and the transport that suits it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use jetway_planner::Planner;
+use tonic::transport::Server;
+
+use crate::encode::StreamTimes;
+use crate::plan_cache::PlanCache;
+use crate::{Authenticator, MessageLimits, TicketKey};
+
+/// Tells the time. Replicas whose clocks differ by minutes refuse each other's young tickets late, nothing worse.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl Clock {
+    /// A clock that asks a function.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").finish_non_exhaustive()
+    }
+}
+
+/// Limits and times of a gateway.
+#[derive(Debug, Clone)]
+pub struct FlightOptions {
+    /// Signs tickets and prepared statements; the same on all replicas.
+    pub ticket_key: TicketKey,
+    /// Tells the time.
+    pub clock: Clock,
+    /// How long a ticket is good. Its rows do not change meanwhile, since it pins the heads.
+    pub ticket_ttl: Duration,
+    /// How long a prepared statement is good.
+    pub prepared_ttl: Duration,
+    /// Sizes of the messages that are sent.
+    pub messages: MessageLimits,
+    /// Largest message that is taken in, in bytes.
+    pub max_upload_message: usize,
+    /// Longest SQL text, in bytes. It travels in tickets.
+    pub max_statement: usize,
+    /// After this time without rows an empty message keeps the connection alive.
+    pub heartbeat: Duration,
+    /// A client that reads nothing for this long is given up.
+    pub stalled: Duration,
+    /// How many plans are kept between GetFlightInfo and DoGet.
+    pub cached_plans: usize,
+    /// How long they are kept; also how long a revoked permission still works for a ticket that was handed out before.
+    pub cached_plan_age: Duration,
+}
+
+impl FlightOptions {
+    /// The defaults, with a key.
+    pub fn new(ticket_key: TicketKey) -> Self {
+        Self {
+            ticket_key,
+            clock: Clock::new(SystemTime::now),
+            ticket_ttl: Duration::from_secs(60 * 60),
+            prepared_ttl: Duration::from_secs(24 * 60 * 60),
+            messages: MessageLimits::default(),
+            max_upload_message: 64 * 1024 * 1024,
+            max_statement: 1024 * 1024,
+            heartbeat: Duration::from_secs(30),
+            stalled: Duration::from_secs(10 * 60),
+            cached_plans: 256,
+            cached_plan_age: Duration::from_secs(10),
+        }
+    }
+
+    pub(crate) fn stream_times(&self) -> StreamTimes {
+        StreamTimes { heartbeat: self.heartbeat, stalled: self.stalled }
+    }
+}
+
+/// What all calls share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) planner: Planner,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) options: FlightOptions,
+    pub(crate) plans: PlanCache,
+}
+
+/// A Flight SQL server over a planner. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct FlightGateway {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl FlightGateway {
+    /// A gateway that plans and runs with `planner` on behalf of whom `authenticator` recognizes.
+    pub fn new(planner: Planner, authenticator: Arc<dyn Authenticator>, options: FlightOptions) -> Self {
+        let plans = PlanCache::new(options.cached_plans, options.cached_plan_age);
+        Self { shared: Arc::new(Shared { planner, authenticator, options, plans }) }
+    }
+
+    /// The gRPC service, with its message limits set, for [`Server::add_service`].
+    pub fn into_service(self) -> FlightServiceServer<Self> {
+        // Above our own limit, so that a message that is a little too large gets our own answer.
+        let largest = self.shared.options.max_upload_message.saturating_add(1024 * 1024);
+        FlightServiceServer::new(self).max_decoding_message_size(largest).max_encoding_message_size(usize::MAX)
+    }
+}
+
+/// Sets up HTTP/2 for large streams: windows that keep a long link busy, frames of a whole message, and pings that find dead
+/// connections and keep idle ones open.
+pub fn tune<L>(server: Server<L>) -> Server<L> {
+    const MIB: u32 = 1024 * 1024;
+    server
+        .initial_stream_window_size(8 * MIB)
+        .initial_connection_window_size(32 * MIB)
+        .max_frame_size(MIB)
+        .http2_max_header_list_size(64 * 1024)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(Duration::from_secs(60)))
+        .http2_keepalive_interval(Some(Duration::from_secs(45)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+}

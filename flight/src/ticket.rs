@@ -1,0 +1,198 @@
+//! Tickets and prepared statement handles: all that a replica needs to go on, signed.
+//!
+//! ```text
+//! version (1 byte) | purpose (1 byte) | protobuf of the contents | HMAC-SHA256 of all before (32 bytes)
+//! ```
+//!
+//! What a bad one is answered with: forged, damaged or from another node - INVALID_ARGUMENT, since logging in again would not
+//! help; somebody else's - PERMISSION_DENIED; too old - FAILED_PRECONDITION. None of them says which byte was wrong.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use jetway_odf::identity::{DatasetId, Multihash};
+use jetway_planner::{Pin, Subject};
+use prost::Message;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::{Error, ErrorKind, Result, WireProfile};
+
+#[cfg(test)]
+mod tests;
+
+const VERSION: u8 = 1;
+const HEADER_LEN: usize = 2;
+const TAG_LEN: usize = 32;
+
+/// The signature of a ticket, which also names it.
+pub(crate) type TicketTag = [u8; TAG_LEN];
+
+/// Signs tickets. All replicas of a node must have the same key; who has it can forge tickets for any account.
+#[derive(Debug, Clone)]
+pub struct TicketKey(hmac::Key);
+
+impl TicketKey {
+    /// Shortest key, in bytes.
+    pub const MIN_LEN: usize = 32;
+
+    /// A key from secret bytes, at least [`Self::MIN_LEN`] of them.
+    pub fn new(secret: &[u8]) -> Result<Self> {
+        if secret.len() < Self::MIN_LEN {
+            return Err(Error::invalid_argument(format!(
+                "a ticket key needs at least {} random bytes, this one has {}",
+                Self::MIN_LEN,
+                secret.len()
+            )));
+        }
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+    }
+
+    /// A random key. Tickets that it signs die with the process and are worth nothing on other replicas.
+    pub fn generate() -> Result<Self> {
+        let mut secret = [0u8; Self::MIN_LEN];
+        SystemRandom::new()
+            .fill(&mut secret)
+            .map_err(|_| Error::internal("the system gave no random bytes for the ticket key"))?;
+        Self::new(&secret)
+    }
+}
+
+/// What a signed text is for; one is never taken for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Fetching the rows of a planned statement.
+    Fetch = 1,
+    /// Planning a prepared statement.
+    Prepared = 2,
+}
+
+/// A statement on its way between two calls.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ticket {
+    /// The SQL text.
+    pub(crate) sql: String,
+    /// The heads that it reads; none for a prepared statement, which reads what is there when it runs.
+    pub(crate) pins: Vec<Pin>,
+    /// How rows look on the wire.
+    pub(crate) profile: WireProfile,
+    /// Whom it was given to.
+    pub(crate) account: String,
+    /// The first moment at which it is worth nothing.
+    pub(crate) expires: SystemTime,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Contents {
+    #[prost(string, tag = "1")]
+    sql: String,
+    #[prost(message, repeated, tag = "2")]
+    pins: Vec<PinContents>,
+    #[prost(uint32, tag = "3")]
+    profile: u32,
+    #[prost(string, tag = "4")]
+    account: String,
+    /// Unix time, in seconds.
+    #[prost(uint64, tag = "5")]
+    expires: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PinContents {
+    #[prost(bytes = "vec", tag = "1")]
+    dataset: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    head: Vec<u8>,
+}
+
+impl Ticket {
+    /// Encodes and signs it.
+    pub(crate) fn seal(&self, key: &TicketKey, purpose: Purpose) -> (Bytes, TicketTag) {
+        let contents = Contents {
+            sql: self.sql.clone(),
+            pins: self
+                .pins
+                .iter()
+                .map(|pin| PinContents { dataset: pin.dataset.to_bytes(), head: pin.head.to_bytes() })
+                .collect(),
+            profile: self.profile.to_bits(),
+            account: self.account.clone(),
+            expires: unix_seconds(self.expires),
+        };
+        let mut bytes = Vec::with_capacity(HEADER_LEN + contents.encoded_len() + TAG_LEN);
+        bytes.extend([VERSION, purpose as u8]);
+        // A vector grows as needed, so encoding into it does not fail.
+        let _ = contents.encode(&mut bytes);
+        let mut tag = [0; TAG_LEN];
+        for (to, from) in tag.iter_mut().zip(hmac::sign(&key.0, &bytes).as_ref()) {
+            *to = *from;
+        }
+        bytes.extend(tag);
+        (bytes.into(), tag)
+    }
+
+    /// Checks that we signed it for this purpose, that it is the subject's and that it is not too old.
+    pub(crate) fn open(
+        bytes: &[u8],
+        key: &TicketKey,
+        purpose: Purpose,
+        subject: &Subject,
+        now: SystemTime,
+    ) -> Result<(Self, TicketTag)> {
+        let bad = || {
+            Error::invalid_argument(match purpose {
+                Purpose::Fetch => {
+                    "this is no ticket of this node: ask for a new one with GetFlightInfo, that is, run the query again"
+                }
+                Purpose::Prepared => "this is no prepared statement of this node: prepare it again",
+            })
+        };
+        let (signed, tag) = bytes.split_last_chunk::<TAG_LEN>().ok_or_else(bad)?;
+        hmac::verify(&key.0, signed, tag).map_err(|_| bad())?;
+        let contents = match signed {
+            [VERSION, of, contents @ ..] if *of == purpose as u8 => contents,
+            _ => return Err(bad()),
+        };
+        let contents = Contents::decode(contents).map_err(|_| bad())?;
+        if !contents.account.eq_ignore_ascii_case(subject.name().as_str()) {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "this ticket or prepared statement belongs to another account: run the query under your own",
+            ));
+        }
+        let expires = UNIX_EPOCH
+            .checked_add(Duration::from_secs(contents.expires))
+            .ok_or_else(bad)?;
+        if now >= expires {
+            return Err(Error::new(
+                ErrorKind::Expired,
+                match purpose {
+                    Purpose::Fetch => "this ticket has expired: run the query again",
+                    Purpose::Prepared => "this prepared statement has expired: prepare it again",
+                },
+            ));
+        }
+        let pins = contents.pins.iter().map(PinContents::open).collect::<Option<_>>().ok_or_else(bad)?;
+        let ticket = Self {
+            sql: contents.sql,
+            pins,
+            profile: WireProfile::from_bits(contents.profile).ok_or_else(bad)?,
+            account: contents.account,
+            expires,
+        };
+        Ok((ticket, *tag))
+    }
+}
+
+impl PinContents {
+    fn open(&self) -> Option<Pin> {
+        Some(Pin {
+            dataset: DatasetId::from_bytes(&self.dataset).ok()?,
+            head: Multihash::from_bytes(&self.head).ok()?,
+        })
+    }
+}
+
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
