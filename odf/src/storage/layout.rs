@@ -1,0 +1,104 @@
+//! The names of things within a dataset's folder.
+
+use object_store::path::Path;
+
+use crate::codec;
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::{DatasetId, Multicodec, Multihash};
+
+/// [`codec::MAX_BLOCK_SIZE`](crate::codec::MAX_BLOCK_SIZE) as the size of a file.
+pub(super) const MAX_BLOCK_SIZE: u64 = codec::MAX_BLOCK_SIZE as u64;
+
+/// Largest `refs/head` or `info/alias` that is read, in bytes.
+pub(super) const MAX_SIDE_FILE_SIZE: u64 = 4096;
+
+/// Length of `refs/head`, in bytes.
+const HEAD_LEN: usize = 69;
+
+/// Where the head of the chain is named.
+pub(super) const HEAD: (&str, &str) = ("refs", "head");
+
+/// Where the dataset's name for people is.
+pub(super) const ALIAS: (&str, &str) = ("info", "alias");
+
+/// Every folder of a dataset.
+pub(super) const FOLDERS: [&str; 5] = ["blocks", "data", "checkpoints", "refs", "info"];
+
+/// What blocks refer to by hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ObjectKind {
+    /// A Parquet slice, or a file that a row links to.
+    Data,
+    /// The state of an engine or of an ingest.
+    Checkpoint,
+}
+
+/// Everything that is named by its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Content {
+    Block,
+    Object(ObjectKind),
+}
+
+impl Content {
+    /// The folder that holds it.
+    pub(super) const fn folder(self) -> &'static str {
+        match self {
+            Self::Block => "blocks",
+            Self::Object(ObjectKind::Data) => "data",
+            Self::Object(ObjectKind::Checkpoint) => "checkpoints",
+        }
+    }
+
+    /// What to call it in a message.
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::Block => "the block",
+            Self::Object(ObjectKind::Data) => "the data object",
+            Self::Object(ObjectKind::Checkpoint) => "the checkpoint",
+        }
+    }
+}
+
+/// The path of something named by its hash.
+pub(super) fn content_path(id: &DatasetId, content: Content, hash: &Multihash) -> Path {
+    Path::from_iter([id.to_multibase(), content.folder().to_owned(), hash.to_string()])
+}
+
+/// The path of a named file, such as [`HEAD`].
+pub(super) fn file_path(id: &DatasetId, (folder, name): (&str, &str)) -> Path {
+    Path::from_iter([id.to_multibase().as_str(), folder, name])
+}
+
+/// The dataset that a folder's name stands for; other folders are not ours to touch.
+pub(super) fn parse_folder_name(name: &str) -> Option<DatasetId> {
+    // Other spellings of the same key are foreign names: each dataset has one folder.
+    DatasetId::from_multibase(name).ok().filter(|id| id.to_multibase() == name)
+}
+
+/// Reads `refs/head`.
+///
+/// # Errors
+/// `Malformed` unless it is exactly the 69 characters of a SHA3-256 multihash.
+pub(super) fn parse_head(bytes: &[u8]) -> Result<Multihash> {
+    let malformed = |reason: &str| {
+        Error::malformed(format!(
+            "refs/head {reason}; it must be exactly the {HEAD_LEN} characters of a block's hash, such as f1620..., without a line break"
+        ))
+    };
+    if bytes.len() != HEAD_LEN {
+        let reason = if bytes.ends_with(b"\n") { "ends in a line break" } else { "has the wrong length" };
+        return Err(malformed(reason).with_context("length", bytes.len()));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| malformed("is not text").with_source(error))?;
+    let hash: Multihash = text.parse().map_err(|error: Error| malformed("is not a hash").with_source(error))?;
+    if hash.codec() != Multicodec::Sha3_256 {
+        return Err(malformed("is a hash of another kind").with_context("codec", hash.codec().name()));
+    }
+    Ok(hash)
+}
+
+/// What to say of a file that is larger than anything that belongs there.
+pub(super) fn too_large(limit: u64) -> Error {
+    Error::new(ErrorKind::Corrupt, "the file is larger than anything that belongs under its name").with_context("limit", limit)
+}

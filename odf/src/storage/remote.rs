@@ -1,0 +1,197 @@
+//! Talking to an object store.
+
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{
+    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion, WriteMultipart,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::Multihash;
+use crate::storage::dataset::blocking;
+use crate::storage::layout::{self, MAX_SIDE_FILE_SIZE};
+use crate::storage::pending::{ObjectSource, PendingFile};
+
+/// How often a request is sent before a passing failure is reported. The S3 client repeats most requests by itself; this is
+/// for those that it does not dare to repeat.
+pub(super) const ATTEMPTS: u32 = 5;
+
+/// Objects above this size are uploaded in parts of at least this size.
+const PART_SIZE: u64 = 8 << 20;
+
+/// S3 takes up to 10 000 parts.
+const MAX_PARTS: u64 = 9_000;
+
+/// Parts of one object that are on the way at the same time. Times [`PART_SIZE`], the memory that an upload takes.
+const CONCURRENT_PARTS: usize = 4;
+
+/// The head of a chain, and what the store needs to know to replace just that one.
+#[derive(Debug)]
+pub(super) struct StoredHead {
+    pub(super) hash: Multihash,
+    pub(super) version: UpdateVersion,
+}
+
+/// Reads `refs/head`.
+pub(super) async fn read_head(store: &dyn ObjectStore, path: &Path) -> Result<Option<StoredHead>> {
+    let Some((bytes, version)) = read(store, path, MAX_SIDE_FILE_SIZE).await? else { return Ok(None) };
+    let hash = layout::parse_head(&bytes).map_err(|error| error.with_context("path", path))?;
+    Ok(Some(StoredHead { hash, version }))
+}
+
+/// Reads an object of at most `limit` bytes; `None` if there is none.
+pub(super) async fn read(store: &dyn ObjectStore, path: &Path, limit: u64) -> Result<Option<(Bytes, UpdateVersion)>> {
+    let object = match store.get(path).await {
+        Ok(object) => object,
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(store_error("an object cannot be read", path, error)),
+    };
+    if object.meta.size > limit {
+        return Err(layout::too_large(limit).with_context("path", path));
+    }
+    let version = UpdateVersion { e_tag: object.meta.e_tag.clone(), version: object.meta.version.clone() };
+    let bytes = object.bytes().await.map_err(|error| store_error("an object cannot be read", path, error))?;
+    Ok(Some((bytes, version)))
+}
+
+/// The size of an object; `None` if there is none.
+pub(super) async fn size(store: &dyn ObjectStore, path: &Path) -> Result<Option<u64>> {
+    match store.head(path).await {
+        Ok(meta) => Ok(Some(meta.size)),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(store_error("an object cannot be examined", path, error)),
+    }
+}
+
+/// Puts an object where its hash says; does nothing if it is there.
+pub(super) async fn upload(store: &Arc<dyn ObjectStore>, path: &Path, source: ObjectSource) -> Result<()> {
+    let size = source.size();
+    if size > PART_SIZE {
+        return upload_large(store, path, source).await;
+    }
+    let bytes = match source {
+        ObjectSource::Bytes(bytes) => bytes,
+        ObjectSource::File { file, size } => read_part(&Arc::new(file), 0, size).await?,
+    };
+    let mut mode = PutMode::Create;
+    let mut attempt = 1;
+    loop {
+        let error = match store.put_opts(path, bytes.clone().into(), mode.clone().into()).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        match error {
+            StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } => match self::size(&**store, path).await? {
+                Some(stored) if stored == size => return Ok(()),
+                Some(stored) => {
+                    tracing::warn!(object.path = %path, object.size = stored, expected.size = size, "an object of the wrong size is replaced");
+                    mode = PutMode::Overwrite;
+                }
+                // S3 answers so, too, when another request for the name is on its way.
+                None => {}
+            },
+            ref error if is_transient(error) => {}
+            error => return Err(store_error("an object cannot be written", path, error)),
+        }
+        if attempt == ATTEMPTS {
+            return Err(store_error("an object cannot be written", path, error));
+        }
+        pause(attempt).await;
+        attempt += 1;
+    }
+}
+
+async fn upload_large(store: &Arc<dyn ObjectStore>, path: &Path, source: ObjectSource) -> Result<()> {
+    let size = source.size();
+    if self::size(&**store, path).await? == Some(size) {
+        return Ok(());
+    }
+    match upload_in_parts(store, path, source).await {
+        // The answer to the last request may be all that was lost.
+        Err(error) if error.is_retryable() => match self::size(&**store, path).await {
+            Ok(Some(stored)) if stored == size => Ok(()),
+            _ => Err(error),
+        },
+        outcome => outcome,
+    }
+}
+
+async fn upload_in_parts(store: &Arc<dyn ObjectStore>, path: &Path, source: ObjectSource) -> Result<()> {
+    let failed = |error| store_error("an object cannot be uploaded", path, error);
+    let part_size = PART_SIZE.max(source.size().div_ceil(MAX_PARTS));
+    let upload = store.put_multipart(path).await.map_err(failed)?;
+    let mut writer = WriteMultipart::new_with_chunk_size(upload, usize::try_from(part_size).unwrap_or(usize::MAX));
+    let parts = async {
+        match source {
+            ObjectSource::Bytes(mut rest) => {
+                while !rest.is_empty() {
+                    let length = rest.len().min(usize::try_from(part_size).unwrap_or(usize::MAX));
+                    writer.wait_for_capacity(CONCURRENT_PARTS).await.map_err(failed)?;
+                    writer.put(rest.split_to(length));
+                }
+            }
+            ObjectSource::File { file, size } => {
+                let file = Arc::new(file);
+                let mut offset = 0;
+                while offset < size {
+                    let length = part_size.min(size - offset);
+                    writer.wait_for_capacity(CONCURRENT_PARTS).await.map_err(failed)?;
+                    writer.put(read_part(&file, offset, length).await?);
+                    offset += length;
+                }
+            }
+        }
+        Ok(())
+    };
+    match parts.await {
+        Ok(()) => writer.finish().await.map(drop).map_err(failed),
+        Err(error) => {
+            if let Err(abort) = writer.abort().await {
+                tracing::debug!(object.path = %path, error = %abort, "an upload could not be ended; a rule on the bucket should do so");
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn read_part(file: &Arc<PendingFile>, offset: u64, length: u64) -> Result<Bytes> {
+    let file = Arc::clone(file);
+    blocking(move || {
+        let mut part = vec![0; usize::try_from(length).map_err(|error| Error::unsupported("a part is too large").with_source(error))?];
+        file.as_file().read_exact_at(&mut part, offset)?;
+        Ok(part.into())
+    })
+    .await
+}
+
+/// Waits longer each time, and never as long as others that failed at the same moment.
+pub(super) async fn pause(attempt: u32) {
+    let longest = 20 << attempt.min(6);
+    tokio::time::sleep(Duration::from_millis(rand::random_range(longest / 2..=longest))).await;
+}
+
+/// Whether the same request may succeed later.
+pub(super) fn is_transient(error: &StoreError) -> bool {
+    matches!(error, StoreError::Generic { .. } | StoreError::JoinError { .. })
+}
+
+/// Says what could not be done, where, and what to look at.
+pub(super) fn store_error(message: &str, path: &Path, error: StoreError) -> Error {
+    let (kind, advice) = match &error {
+        StoreError::NotFound { .. } => (ErrorKind::NotFound, ""),
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
+            (ErrorKind::Storage, "; check the repository's credentials and the bucket's policy")
+        }
+        StoreError::NotImplemented { .. } | StoreError::NotSupported { .. } => {
+            (ErrorKind::Unsupported, "; the repository needs a store with conditional puts")
+        }
+        _ => (ErrorKind::Storage, ""),
+    };
+    let is_transient = is_transient(&error);
+    let error = Error::new(kind, format!("{message}{advice}")).with_context("path", path).with_source(error);
+    if is_transient { error.retryable() } else { error }
+}

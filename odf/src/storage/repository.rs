@@ -1,0 +1,299 @@
+//! A repository: a folder or bucket of datasets.
+
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3ConfigKey;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
+use url::Url;
+
+use crate::codec::EncodedBlock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::{DatasetAlias, DatasetId, Multihash};
+use crate::storage::commit::CommitOutcome;
+use crate::storage::dataset::{DatasetStorage, blocking};
+use crate::storage::layout::{self, HEAD};
+use crate::storage::local::LocalRepository;
+use crate::storage::options::RepositoryOptions;
+use crate::storage::pending::{self, PendingFile};
+use crate::storage::remote;
+
+/// How many heads are read at the same time for a listing.
+const CONCURRENT_READS: usize = 16;
+
+/// A folder or bucket of datasets. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    url: Url,
+    base_url: Url,
+    store: Arc<dyn ObjectStore>,
+    /// Present if the repository is on a file system: then all writing goes past the store, which does not make
+    /// anything durable.
+    local: Option<Arc<LocalRepository>>,
+    temp_dir: PathBuf,
+}
+
+impl Repository {
+    /// Opens a repository. A folder that is not there is created; a bucket must be there.
+    ///
+    /// | `location` | |
+    /// |---|---|
+    /// | `/var/lib/jetway`, `data`, `file:///var/lib/jetway` | a folder |
+    /// | `s3://bucket/prefix` | S3, or what speaks like it |
+    /// | `memory:` | a new, empty repository that ends with the process |
+    ///
+    /// # Errors
+    /// `Malformed` or `Unsupported` if the location cannot be understood or the options do not fit together; `Io` if the
+    /// folder cannot be created.
+    pub async fn open(location: &str, options: &RepositoryOptions) -> Result<Self> {
+        let temp_dir = options.temp_dir.clone();
+        if !location.contains("://") && !location.starts_with("memory:") && !location.starts_with("file:") {
+            return Self::open_folder(PathBuf::from(location), temp_dir).await;
+        }
+        let malformed = |message: &str| Error::malformed(message).with_context("location", location);
+        let url = Url::parse(location)
+            .map_err(|error| malformed("the repository's location is neither a path nor a URL").with_source(error))?;
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+            // It may hold a secret, so it is not repeated.
+            return Err(Error::malformed("a repository's URL must not have credentials, a query or a fragment; use the options"));
+        }
+        match url.scheme() {
+            "file" => match url.to_file_path() {
+                Ok(path) => Self::open_folder(path, temp_dir).await,
+                Err(()) => Err(malformed("a file URL must name an absolute path on this host, such as file:///data")),
+            },
+            "memory" => {
+                let identity = format!("{:032x}", rand::random::<u128>());
+                Self::new(url, &identity, Arc::new(InMemory::new()), None, temp_dir)
+            }
+            "s3" => Self::open_s3(url, options).await,
+            _ => Err(Error::unsupported("a repository's location must be a path or start with file:, s3: or memory:")
+                .with_context("location", location)),
+        }
+    }
+
+    /// A repository over any store that honors conditional puts; `url` says where it is.
+    ///
+    /// Not for file systems: use [`Self::open`], which makes durable what it writes.
+    ///
+    /// # Errors
+    /// None that can happen: a URL is made from a hash.
+    pub fn from_store(url: Url, store: Arc<dyn ObjectStore>) -> Result<Self> {
+        let identity = url.to_string();
+        Self::new(url, &identity, store, None, None)
+    }
+
+    async fn open_folder(path: PathBuf, temp_dir: Option<PathBuf>) -> Result<Self> {
+        blocking(move || {
+            let local = LocalRepository::open(&path)?;
+            let store = LocalFileSystem::new_with_prefix(local.root())
+                .map_err(|error| remote::store_error("the repository's folder cannot be opened", &Path::default(), error))?;
+            let url = Url::from_directory_path(local.root())
+                .map_err(|()| Error::malformed("the repository's path is not a valid one").with_context("path", path.display()))?;
+            let identity = url.to_string();
+            Self::new(url, &identity, Arc::new(store), Some(Arc::new(local)), temp_dir)
+        })
+        .await
+    }
+
+    async fn open_s3(url: Url, options: &RepositoryOptions) -> Result<Self> {
+        let failed = |error: StoreError| remote::store_error("the repository on S3 cannot be opened", &Path::default(), error);
+        let bucket = url.host_str().filter(|bucket| !bucket.is_empty()).ok_or_else(|| {
+            Error::malformed("the URL must name a bucket, such as s3://bucket/prefix").with_context("location", &url)
+        })?;
+        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let builder = options.s3.builder(bucket, environment)?;
+        let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
+        let prefix = Path::from_url_path(url.path())
+            .map_err(|error| Error::malformed("the URL has an invalid path").with_context("location", &url).with_source(error))?;
+        let store = builder.build().map_err(failed)?;
+        let store: Arc<dyn ObjectStore> = match prefix.as_ref() {
+            "" => Arc::new(store),
+            _ => Arc::new(PrefixStore::new(store, prefix.clone())),
+        };
+        let identity = format!("{endpoint} s3://{bucket}/{prefix}");
+        let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let swept = temp_dir.clone();
+        blocking(move || {
+            std::fs::create_dir_all(&swept).map_err(|error| {
+                Error::new(ErrorKind::Io, "the folder for temporary files cannot be created")
+                    .with_context("path", swept.display())
+                    .with_source(error)
+            })?;
+            pending::sweep(&swept, SystemTime::now());
+            Ok(())
+        })
+        .await?;
+        Self::new(url, &identity, store, None, Some(temp_dir))
+    }
+
+    fn new(
+        url: Url,
+        identity: &str,
+        store: Arc<dyn ObjectStore>,
+        local: Option<Arc<LocalRepository>>,
+        temp_dir: Option<PathBuf>,
+    ) -> Result<Self> {
+        let name = hex::encode(Multihash::sha3_256(identity.as_bytes()).digest());
+        let base_url = Url::parse(&format!("odf://{name}/"))
+            .map_err(|error| Error::malformed("the repository cannot be named").with_source(error))?;
+        let temp_dir = temp_dir.unwrap_or_else(std::env::temp_dir);
+        Ok(Self { inner: Arc::new(Inner { url, base_url, store, local, temp_dir }) })
+    }
+
+    /// Where the repository is, for people.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.inner.url
+    }
+
+    /// A name for [`Self::store`] in a registry of stores that goes by scheme and host, such as DataFusion's. It is another
+    /// one for each repository, and the same one in each process (but for `memory:`).
+    #[must_use]
+    pub fn base_url(&self) -> &Url {
+        &self.inner.base_url
+    }
+
+    /// The store, rooted at the repository. It is for reading: on a file system, what is written through it is not durable.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.inner.store
+    }
+
+    /// A dataset that may or may not exist; [`DatasetStorage::head`] tells.
+    #[must_use]
+    pub fn dataset(&self, id: DatasetId) -> DatasetStorage {
+        DatasetStorage { repository: self.clone(), id }
+    }
+
+    /// Makes room for a new dataset. It exists once something is committed to it.
+    ///
+    /// # Errors
+    /// `Conflict` if the dataset exists; `Io`, `Storage`.
+    pub async fn create_dataset(&self, id: DatasetId) -> Result<DatasetStorage> {
+        let dataset = self.dataset(id);
+        if dataset.head().await?.is_some() {
+            return Err(exists_already(&id));
+        }
+        if let Some(local) = self.local() {
+            let local = Arc::clone(local);
+            blocking(move || local.prepare(&id)).await?;
+        }
+        Ok(dataset)
+    }
+
+    /// Creates a dataset whose chain is `blocks`, oldest first.
+    ///
+    /// # Errors
+    /// `Conflict` if the dataset exists; otherwise as [`DatasetStorage::commit`], and `InvalidEvent` if there is no block.
+    pub async fn create(&self, id: DatasetId, alias: Option<&DatasetAlias>, blocks: &[EncodedBlock]) -> Result<DatasetStorage> {
+        let dataset = self.create_dataset(id).await?;
+        if let Some(alias) = alias {
+            dataset.set_alias(alias).await?;
+        }
+        match dataset.commit(None, blocks, Vec::new()).await? {
+            CommitOutcome::Committed { .. } => Ok(dataset),
+            CommitOutcome::Conflict { .. } => Err(exists_already(&id)),
+            CommitOutcome::Unchanged => {
+                Err(Error::invalid_event("G1", "a dataset starts with a Seed block; none was given").with_context("dataset", id))
+            }
+        }
+    }
+
+    /// The datasets that exist. Folders without a readable head are what is left of unfinished work, and are skipped, as
+    /// are folders that are not named like a dataset.
+    #[must_use]
+    pub fn list(&self) -> BoxStream<'static, Result<DatasetId>> {
+        let repository = self.clone();
+        let exists = {
+            let repository = self.clone();
+            move |id: DatasetId| {
+                let dataset = repository.dataset(id);
+                async move { Ok(is_readable(&id, dataset.head().await)?.then_some(id)) }
+            }
+        };
+        stream::once(async move { repository.folders().await })
+            .map_ok(move |ids| stream::iter(ids).map(exists.clone()).buffered(CONCURRENT_READS))
+            .try_flatten()
+            .try_filter_map(async |id| Ok(id))
+            .boxed()
+    }
+
+    async fn folders(&self) -> Result<Vec<DatasetId>> {
+        if let Some(local) = self.local() {
+            let local = Arc::clone(local);
+            return blocking(move || local.folders()).await;
+        }
+        let listed = self.store().list_with_delimiter(None).await;
+        let listed = listed.map_err(|error| remote::store_error("the repository cannot be listed", &Path::default(), error))?;
+        let names = listed.common_prefixes.iter().filter_map(Path::filename);
+        Ok(names.filter_map(layout::parse_folder_name).collect())
+    }
+
+    /// Removes a dataset with everything in it. The head goes first, so after a crash there is either all of the dataset or
+    /// none of it, and what is left over can be removed by another call. Removing what is not there is no failure.
+    ///
+    /// # Errors
+    /// `Io`, `Storage`.
+    pub async fn delete(&self, id: DatasetId) -> Result<()> {
+        if let Some(local) = self.local() {
+            let local = Arc::clone(local);
+            return blocking(move || local.delete(&id)).await;
+        }
+        let failed = |error, path: &Path| remote::store_error("a dataset cannot be removed", path, error);
+        let head = layout::file_path(&id, HEAD);
+        match self.store().delete(&head).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(failed(error, &head)),
+        }
+        let folder = Path::from(id.to_multibase());
+        let objects = self.store().list(Some(&folder)).map_ok(|object| object.location).boxed();
+        let deleted = self.store().delete_stream(objects).map(|outcome| match outcome {
+            Err(StoreError::NotFound { .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(failed(error, &folder)),
+        });
+        deleted.try_collect().await
+    }
+
+    pub(super) fn local(&self) -> Option<&Arc<LocalRepository>> {
+        self.inner.local.as_ref()
+    }
+
+    /// A file to write to before its upload. Blocks.
+    pub(super) fn new_temporary_file(&self) -> Result<PendingFile> {
+        let folder: &FilePath = &self.inner.temp_dir;
+        PendingFile::create_in(folder).map_err(|error| {
+            Error::new(ErrorKind::Io, "a temporary file cannot be created")
+                .with_context("path", folder.display())
+                .with_source(error)
+        })
+    }
+}
+
+/// Whether a head makes its dataset one that exists. A damaged head makes the dataset garbage; a head that could not be
+/// read says nothing, so that is a failure.
+fn is_readable(id: &DatasetId, head: Result<Option<Multihash>>) -> Result<bool> {
+    match head {
+        Ok(head) => Ok(head.is_some()),
+        Err(error) if matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Corrupt) => {
+            tracing::warn!(dataset.id = %id, %error, "a dataset with a damaged head is skipped");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn exists_already(id: &DatasetId) -> Error {
+    Error::new(ErrorKind::Conflict, "the dataset exists already").with_context("dataset", id)
+}

@@ -1,0 +1,112 @@
+//! A put that was done may look like one that was not: commits must tell them apart.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use jetway_odf::ErrorKind;
+use jetway_odf::codec::EncodedBlock;
+use jetway_odf::identity::Multihash;
+use jetway_odf::storage::{CommitOutcome, DatasetStorage, ObjectKind, Repository};
+
+use super::blocks;
+use super::lossy::{Fault, LossyStore, stored};
+
+/// A dataset whose head is behind a bad network, its Seed, and a block to commit.
+async fn dataset() -> (Arc<LossyStore>, DatasetStorage, EncodedBlock, EncodedBlock) {
+    let store = LossyStore::new("refs/head");
+    let (dataset, seed) = blocks::create(&repository(&store)).await;
+    let block = blocks::info(&seed, "mine");
+    (store, dataset, seed, block)
+}
+
+fn repository(store: &Arc<LossyStore>) -> Repository {
+    Repository::from_store("lossy://store".parse().unwrap(), Arc::clone(store) as _).unwrap()
+}
+
+#[tokio::test]
+async fn a_head_that_moved_without_an_answer_has_moved() {
+    let faults: [fn() -> Vec<Fault>; 5] = [
+        || vec![Fault::LostAnswer],
+        || vec![Fault::Repeated],
+        || vec![Fault::LostRequest],
+        || vec![Fault::LostRequest, Fault::LostRequest, Fault::LostAnswer],
+        || vec![Fault::LostRequest, Fault::Repeated],
+    ];
+    for faults in faults {
+        // Both when the head is created and when it is replaced.
+        let store = LossyStore::new("refs/head");
+        store.inject(faults());
+        let (dataset, seed) = blocks::create(&repository(&store)).await;
+        assert_eq!(store.faults_left(), 0);
+
+        store.inject(faults());
+        let block = blocks::info(&seed, "mine");
+        assert_eq!(blocks::commit(&dataset, &seed, &block).await, CommitOutcome::Committed { head: block.hash });
+        assert_eq!(store.faults_left(), 0);
+        assert_eq!(blocks::chain(&dataset).await, [block, seed]);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_others_built_on_has_happened() {
+    let (store, dataset, seed, mine) = dataset().await;
+    let theirs = [blocks::info(&mine, "theirs")].to_vec();
+    let theirs = [theirs.clone(), vec![blocks::info(&theirs[0], "theirs, too")]].concat();
+    let others = {
+        let (dataset, mine, theirs) = (dataset.clone(), mine.clone(), theirs.clone());
+        async move {
+            let outcome = dataset.commit(Some(mine.hash), &theirs, Vec::new()).await.unwrap();
+            assert!(matches!(outcome, CommitOutcome::Committed { .. }));
+        }
+    };
+    store.inject([Fault::LostAnswerAfter(others.boxed())]);
+    assert_eq!(blocks::commit(&dataset, &seed, &mine).await, CommitOutcome::Committed { head: mine.hash });
+    assert_eq!(blocks::chain(&dataset).await, [theirs[1].clone(), theirs[0].clone(), mine, seed]);
+}
+
+#[tokio::test]
+async fn a_commit_that_others_overtook_has_not_happened() {
+    let (store, dataset, seed, mine) = dataset().await;
+    let theirs = blocks::info(&seed, "theirs");
+    let others = {
+        let (dataset, seed, theirs) = (dataset.clone(), seed.clone(), theirs.clone());
+        async move {
+            let outcome = blocks::commit(&dataset, &seed, &theirs).await;
+            assert!(matches!(outcome, CommitOutcome::Committed { .. }));
+        }
+    };
+    store.inject([Fault::LostRequestAfter(others.boxed())]);
+    let outcome = blocks::commit(&dataset, &seed, &mine).await;
+    assert_eq!(outcome, CommitOutcome::Conflict { actual: Some(theirs.hash) });
+    assert_eq!(blocks::chain(&dataset).await, [theirs, seed]);
+}
+
+#[tokio::test]
+async fn a_dead_network_is_a_failure_that_can_be_retried() {
+    let (store, dataset, seed, mine) = dataset().await;
+    store.inject((0..5).map(|_| Fault::LostRequest));
+    let error = dataset.commit(Some(seed.hash), std::slice::from_ref(&mine), Vec::new()).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Storage, true));
+    assert_eq!(dataset.head().await.unwrap(), Some(seed.hash));
+
+    // The retry of a commit that had happened after all finds it.
+    for _ in 0..2 {
+        assert_eq!(blocks::commit(&dataset, &seed, &mine).await, CommitOutcome::Committed { head: mine.hash });
+    }
+}
+
+#[tokio::test]
+async fn objects_survive_lost_answers() {
+    let store = LossyStore::new("/data/");
+    let (dataset, _) = blocks::create(&repository(&store)).await;
+    // In one put and in parts.
+    for (size, fault) in [(1000, Fault::LostAnswer), (1000, Fault::Repeated), (9 << 20, Fault::LostAnswer)] {
+        store.inject([fault]);
+        let data = blocks::random_bytes(size);
+        let hash = Multihash::sha3_256(&data);
+        dataset.put_object(ObjectKind::Data, hash, data.clone().into()).await.unwrap();
+        assert_eq!(store.faults_left(), 0);
+        let path = dataset.object_path(ObjectKind::Data, &hash);
+        assert!(stored(&store, path.as_ref()).await == data, "the object has other bytes");
+    }
+}
