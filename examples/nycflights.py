@@ -76,11 +76,10 @@ def read(name: str) -> pa.Table:
 def load(connection: flightsql.Connection) -> None:
     """Pushes every table that the account does not have yet."""
     with connection.cursor() as cursor:
+        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'admin'")
+        loaded = {name for (name,) in cursor.fetchall()}
         for name in TABLES:
-            cursor.execute(
-                "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'admin' AND table_name = ?", (name,)
-            )
-            if cursor.fetchone()[0]:
+            if name in loaded:
                 print(f"   admin.{name:<9} is there already", flush=True)
                 continue
             table = read(name)

@@ -146,11 +146,21 @@ def test_two_columns_may_have_the_same_name(cursor):
     assert [column.to_pylist() for column in found.columns] == [[1], [2]]
 
 
-def test_a_prepared_statement_takes_values(cursor, table):
-    cursor.adbc_ingest(table, data.small(100), mode="create")
-    sql = f"SELECT name FROM {ADMIN}.{table} WHERE id = ?"
-    for wanted in (7, 42):
-        assert read(cursor, sql, (wanted,)).to_pydict() == {"name": [f"row {wanted}"]}
+def test_a_prepared_statement_sees_what_is_there_when_it_runs(cursor, table):
+    cursor.adbc_ingest(table, data.small(3), mode="create")
+    sql = f"SELECT count(*) AS n FROM {ADMIN}.{table}"
+    parameters = cursor.adbc_prepare(sql)
+    assert parameters is None or parameters.names == []
+    assert read(cursor, sql).to_pydict() == {"n": [3]}
+    cursor.adbc_ingest(table, data.small(2), mode="append")
+    assert read(cursor, sql).to_pydict() == {"n": [5]}
+
+
+def test_parameters_are_refused_and_not_ignored(cursor, table):
+    cursor.adbc_ingest(table, data.small(3), mode="create")
+    with pytest.raises(adbc_driver_manager.Error) as refused:
+        read(cursor, f"SELECT name FROM {ADMIN}.{table} WHERE id = ?", (1,))
+    assert "parameter" in str(refused.value)
 
 
 def test_executing_a_schema_runs_nothing(cursor, table):
