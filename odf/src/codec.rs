@@ -14,10 +14,11 @@
 //! implementations make.
 //!
 //! The tables of the format are listed in `event.rs`, `source.rs`, `transform.rs` and `schema.rs`; what stands in a slot of
-//! a table is in `field.rs`; `flatbuffer/` knows the wire format and nothing of ODF.
+//! a table is in `field.rs`, how a list becomes a table in `declare.rs`; `flatbuffer/` knows the wire format and nothing of ODF.
 
 mod arrow;
 mod block;
+mod declare;
 mod event;
 mod field;
 mod flatbuffer;

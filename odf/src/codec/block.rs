@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::field::{Record, SlotReader, encode_table};
+use super::declare::encode_table;
+use super::field::{Record, SlotReader};
 use super::flatbuffer::{Buffer, Builder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Multicodec, Multihash};

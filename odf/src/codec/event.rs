@@ -1,6 +1,6 @@
 //! The tables of the metadata events. Names and order are those of `opendatafabric.fbs`.
 
-use super::field::{numbered, records, unions};
+use super::declare::{numbered, records, unions};
 use crate::metadata::{
     AddData, AddPushSource, AttachmentEmbedded, Attachments, AttachmentsEmbedded, Checkpoint, DataSlice, DatasetKind,
     DisablePollingSource, DisablePushSource, ExecuteTransform, ExecuteTransformInput, MetadataBlock, MetadataEvent,

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::field::{Record, SlotReader, encode_table, numbered, record_field, records, unions};
+use super::declare::{encode_table, numbered, record_field, records, unions};
+use super::field::{Record, SlotReader};
 use super::flatbuffer::{Builder, Offset, Table};
 use crate::error::{Error, Result};
 use crate::metadata::{DataField, DataSchema, DataType, ExtraAttributes, TimeUnit};

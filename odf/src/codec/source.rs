@@ -1,6 +1,7 @@
 //! The tables of sources. Names and order are those of `opendatafabric.fbs`.
 
-use super::field::{Record, SlotReader, encode_table, numbered, records, unions};
+use super::declare::{encode_table, numbered, records, unions};
+use super::field::{Record, SlotReader};
 use super::flatbuffer::{Builder, Offset, Table};
 use crate::error::Result;
 use crate::metadata::{

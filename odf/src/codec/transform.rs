@@ -1,6 +1,6 @@
 //! The tables of transformations. Names and order are those of `opendatafabric.fbs`.
 
-use super::field::{records, unions};
+use super::declare::{records, unions};
 use crate::metadata::{SqlQueryStep, TemporalTable, Transform, TransformInput, TransformSql};
 
 unions! {

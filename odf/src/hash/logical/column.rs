@@ -82,7 +82,7 @@ impl ColumnHasher {
             pending.rows += taken;
             start += taken;
             if pending.rows == STRUCT_BATCH_ROWS {
-                self.hash_pending(std::mem::take(&mut pending))?;
+                self.hash_pending(&std::mem::take(&mut pending))?;
             }
         }
         self.pending = Some(pending);
@@ -95,7 +95,7 @@ impl ColumnHasher {
     /// As [`Self::update`].
     pub fn finish(mut self) -> Result<ColumnDigest> {
         if let Some(pending) = self.pending.take() {
-            self.hash_pending(pending)?;
+            self.hash_pending(&pending)?;
         }
         Ok(ColumnDigest {
             index: self.index,
@@ -103,7 +103,7 @@ impl ColumnHasher {
         })
     }
 
-    fn hash_pending(&mut self, pending: Pending) -> Result<()> {
+    fn hash_pending(&mut self, pending: &Pending) -> Result<()> {
         match pending.arrays.as_slice() {
             [] => Ok(()),
             [array] => self.hash(array),
