@@ -51,7 +51,7 @@ impl Random {
 fn array(data_type: &DataType, rows: usize, random: &mut Random) -> ArrayRef {
     match data_type {
         DataType::Boolean => {
-            let values = (0..rows).map(|_| random.next() % 2 == 0).collect::<Vec<_>>();
+            let values = (0..rows).map(|_| random.next().is_multiple_of(2)).collect::<Vec<_>>();
             Arc::new(BooleanArray::new(values.into(), random.mask(rows)))
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
