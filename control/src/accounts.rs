@@ -46,7 +46,11 @@ impl Account {
     /// The account as the one on whose behalf something is done.
     #[must_use]
     pub fn subject(&self) -> Subject {
-        if self.admin { Subject::admin(self.name.clone()) } else { Subject::account(self.name.clone()) }
+        if self.admin {
+            Subject::admin(self.name.clone())
+        } else {
+            Subject::account(self.name.clone())
+        }
     }
 }
 
@@ -137,10 +141,19 @@ impl Accounts {
         let password_hash = password::hash(password)?;
         self.0.file.update(|list| {
             if list.get(&name).is_some() {
-                return Err(Error::new(ErrorKind::AlreadyExists, "there is an account of that name already; choose another")
-                    .with_context("account", &name));
+                return Err(Error::new(
+                    ErrorKind::AlreadyExists,
+                    "there is an account of that name already; choose another",
+                )
+                .with_context("account", &name));
             }
-            let account = Account { name, admin, created_at: now, password_set_at: now, password_hash };
+            let account = Account {
+                name,
+                admin,
+                created_at: now,
+                password_set_at: now,
+                password_hash,
+            };
             list.accounts.push(account.clone());
             Ok(account)
         })
@@ -154,7 +167,11 @@ impl Accounts {
         let now = self.0.clock.now();
         let password_hash = password::hash(password)?;
         self.0.file.update(|list| {
-            let account = list.accounts.iter_mut().find(|account| account.name == *name).ok_or_else(|| no_account(name))?;
+            let account = list
+                .accounts
+                .iter_mut()
+                .find(|account| account.name == *name)
+                .ok_or_else(|| no_account(name))?;
             account.password_hash = password_hash;
             account.password_set_at = now;
             Ok(())
@@ -192,7 +209,10 @@ impl Accounts {
             Ok(name) => self.0.file.read()?.get(&name).cloned(),
             Err(_) => None,
         };
-        let hash = account.as_ref().map_or_else(|| password::DECOY_HASH.to_owned(), |account| account.password_hash.clone());
+        let hash = account.as_ref().map_or_else(
+            || password::DECOY_HASH.to_owned(),
+            |account| account.password_hash.clone(),
+        );
         let password = password.clone();
         let matches = tokio::task::spawn_blocking(move || {
             let matches = password::verify(password.expose_secret(), &hash);

@@ -34,7 +34,11 @@ impl Authentication {
     /// Over the accounts and tokens of one node.
     #[must_use]
     pub fn new(accounts: Accounts, access_tokens: AccessTokens, login_tokens: LoginTokens) -> Self {
-        Self { accounts, access_tokens, login_tokens }
+        Self {
+            accounts,
+            access_tokens,
+            login_tokens,
+        }
     }
 
     /// Checks a name and a password. An access token of the account is taken for its password too, for tools that know
@@ -53,7 +57,11 @@ impl Authentication {
             self.accounts.verify(name, password).await?
         };
         let (token, expires_at) = self.login_tokens.issue(&account.name)?;
-        Ok(Login { subject: account.subject(), token, expires_at })
+        Ok(Login {
+            subject: account.subject(),
+            token,
+            expires_at,
+        })
     }
 
     /// Checks an access token or a login token.
@@ -77,5 +85,9 @@ impl Authentication {
 
 /// Whoever holds a token of a missing account learns no more than with a wrong token.
 fn hide_missing(error: Error) -> Error {
-    if error.kind() == ErrorKind::NotFound { Error::unauthenticated() } else { error }
+    if error.kind() == ErrorKind::NotFound {
+        Error::unauthenticated()
+    } else {
+        error
+    }
 }

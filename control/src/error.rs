@@ -39,7 +39,12 @@ pub struct Error {
 impl Error {
     /// An error of a kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), context: Vec::new(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            source: None,
+        }
     }
 
     /// Adds a fact that helps to find the cause, such as a path. Never a secret.
@@ -89,7 +94,9 @@ impl Error {
 
     /// A failed file operation.
     pub(crate) fn io(message: &'static str, path: &std::path::Path, source: std::io::Error) -> Self {
-        Self::new(ErrorKind::Io, message).with_context("path", path.display()).with_source(source)
+        Self::new(ErrorKind::Io, message)
+            .with_context("path", path.display())
+            .with_source(source)
     }
 
     /// The operating system gave no random bytes.

@@ -55,7 +55,10 @@ pub struct System {
 
 impl fmt::Debug for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("System").field("http", &self.http).field("flight", &self.flight).finish_non_exhaustive()
+        f.debug_struct("System")
+            .field("http", &self.http)
+            .field("flight", &self.flight)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,13 +101,22 @@ struct Health {
 /// Liveness says that the process answers; readiness and startup that it wants requests and that storage answers.
 async fn health(State(system): State<System>, Query(query): Query<HealthQuery>) -> Response {
     let answer = |status: StatusCode, message: Option<String>| {
-        (status, [NO_STORE], Json(Health { ok: status == StatusCode::OK, message })).into_response()
+        (
+            status,
+            [NO_STORE],
+            Json(Health {
+                ok: status == StatusCode::OK,
+                message,
+            }),
+        )
+            .into_response()
     };
     match query.probe.as_deref() {
         None | Some("liveness") => answer(StatusCode::OK, None),
-        Some("readiness" | "startup") if !system.readiness.is_ready() => {
-            answer(StatusCode::SERVICE_UNAVAILABLE, Some("the node is starting or shutting down".to_owned()))
-        }
+        Some("readiness" | "startup") if !system.readiness.is_ready() => answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some("the node is starting or shutting down".to_owned()),
+        ),
         Some("readiness" | "startup") => match (system.storage)().await {
             Ok(()) => answer(StatusCode::OK, None),
             Err(reason) => answer(StatusCode::SERVICE_UNAVAILABLE, Some(reason)),
@@ -117,7 +129,10 @@ async fn health(State(system): State<System>, Query(query): Query<HealthQuery>) 
 }
 
 async fn metrics(State(system): State<System>) -> Response {
-    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    let kind = (
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+    );
     ([kind, NO_STORE], (system.metrics)()).into_response()
 }
 
@@ -139,12 +154,23 @@ async fn info(State(system): State<System>) -> Json<Info> {
 }
 
 async fn home(State(system): State<System>) -> Html<String> {
-    Html(include_str!("http/home.html").replace("{version}", system.version).replace("{flight}", &system.flight.to_string()))
+    Html(
+        include_str!("http/home.html")
+            .replace("{version}", system.version)
+            .replace("{flight}", &system.flight.to_string()),
+    )
 }
 
 async fn missing() -> Response {
     let message = "there is no such page; see / for what is here".to_owned();
-    (StatusCode::NOT_FOUND, Json(Health { ok: false, message: Some(message) })).into_response()
+    (
+        StatusCode::NOT_FOUND,
+        Json(Health {
+            ok: false,
+            message: Some(message),
+        }),
+    )
+        .into_response()
 }
 
 const NO_STORE: (header::HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

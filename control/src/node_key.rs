@@ -35,11 +35,15 @@ impl NodeKey {
             create_private(&path, BASE64_URL_SAFE_NO_PAD.encode(key).as_bytes())?;
         }
         // Read what is there, also after making it: another process may have started at the same moment.
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::io("cannot read the node key", &path, error))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| Error::io("cannot read the node key", &path, error))?;
         Self::parse(&SecretString::from(text)).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, "the node key is damaged; restore it from a backup, or delete it to get a new one")
-                .with_context("path", path.display())
-                .with_source(error)
+            Error::new(
+                ErrorKind::Corrupt,
+                "the node key is damaged; restore it from a backup, or delete it to get a new one",
+            )
+            .with_context("path", path.display())
+            .with_source(error)
         })
     }
 
@@ -55,7 +59,9 @@ impl NodeKey {
                  as `head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d =` makes them",
             )
         };
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.expose_secret().trim()).map_err(|_| invalid())?;
+        let bytes = BASE64_URL_SAFE_NO_PAD
+            .decode(text.expose_secret().trim())
+            .map_err(|_| invalid())?;
         let key: [u8; KEY_LEN] = bytes.try_into().map_err(|_| invalid())?;
         Ok(Self(SecretBox::new(Box::new(key))))
     }

@@ -11,7 +11,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use jetway_odf::codec::EncodedBlock;
 use jetway_odf::identity::{AccountName, DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::{DatasetKind, MetadataEvent};
-use jetway_odf::storage::{CommitOutcome, PendingObject, Repository};
+use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository};
 use jetway_planner::{Access, DatasetCatalog, Error, ErrorKind, PinnedDataset, Result, Subject, TableName};
 use tokio::sync::Mutex;
 
@@ -47,7 +47,12 @@ impl StorageCatalog {
     /// The datasets of a repository. It is listed when the first name is asked for.
     #[must_use]
     pub fn new(repository: Repository, default_account: AccountName) -> Self {
-        Self { repository, default_account, index: Index::default(), listed_at: Mutex::new(None) }
+        Self {
+            repository,
+            default_account,
+            index: Index::default(),
+            listed_at: Mutex::new(None),
+        }
     }
 
     /// Finds out whether storage answers.
@@ -57,9 +62,7 @@ impl StorageCatalog {
     pub async fn check(&self) -> Result<()> {
         match self.repository.store().list(None).next().await {
             None | Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => {
-                Err(Error::new(ErrorKind::Unavailable, "storage does not answer").with_source(error))
-            }
+            Some(Err(error)) => Err(Error::new(ErrorKind::Unavailable, "storage does not answer").with_source(error)),
         }
     }
 
@@ -86,7 +89,12 @@ impl StorageCatalog {
     async fn stored_alias(&self, id: &DatasetId) -> Result<DatasetAlias> {
         let found = match self.repository.dataset(*id).alias().await {
             Ok(found) => found,
-            Err(error) if matches!(error.kind(), jetway_odf::ErrorKind::Malformed | jetway_odf::ErrorKind::InvalidIdentity) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    jetway_odf::ErrorKind::Malformed | jetway_odf::ErrorKind::InvalidIdentity
+                ) =>
+            {
                 tracing::warn!(dataset.id = %id, %error, "a dataset with a damaged alias goes by its DID");
                 None
             }
@@ -100,7 +108,10 @@ impl StorageCatalog {
     }
 
     fn with_account(&self, alias: DatasetAlias, default: &AccountName) -> DatasetAlias {
-        DatasetAlias { account: Some(alias.account.unwrap_or_else(|| default.clone())), name: alias.name }
+        DatasetAlias {
+            account: Some(alias.account.unwrap_or_else(|| default.clone())),
+            name: alias.name,
+        }
     }
 
     /// A dataset at its current head; `None` when it has been deleted.
@@ -118,7 +129,13 @@ impl StorageCatalog {
                 kind
             }
         };
-        Ok(Some(PinnedDataset { id: entry.id, alias: entry.alias.clone(), kind, storage, head }))
+        Ok(Some(PinnedDataset {
+            id: entry.id,
+            alias: entry.alias.clone(),
+            kind,
+            storage,
+            head,
+        }))
     }
 
     async fn by_alias(&self, alias: &DatasetAlias) -> Result<Option<PinnedDataset>> {
@@ -186,6 +203,10 @@ impl DatasetCatalog for StorageCatalog {
         Ok(names.into_iter().map(|name| name.to_string()).collect())
     }
 
+    fn storage(&self, id: &DatasetId) -> DatasetStorage {
+        self.repository.dataset(*id)
+    }
+
     async fn create(
         &self,
         subject: &Subject,
@@ -211,7 +232,9 @@ impl DatasetCatalog for StorageCatalog {
             return Err(taken(&alias));
         }
         let storage = match self.repository.create_dataset(id).await {
-            Err(error) if error.kind() == jetway_odf::ErrorKind::Conflict => return Err(taken(&alias).with_source(error)),
+            Err(error) if error.kind() == jetway_odf::ErrorKind::Conflict => {
+                return Err(taken(&alias).with_source(error));
+            }
             prepared => prepared?,
         };
         // The name comes first, so that nobody sees the dataset without it.
@@ -220,7 +243,13 @@ impl DatasetCatalog for StorageCatalog {
             CommitOutcome::Committed { head } => {
                 self.index.insert(id, alias.clone(), Some(kind));
                 tracing::info!(dataset.id = %id, dataset.alias = %alias, account.name = %subject.name(), "a dataset was made");
-                Ok(PinnedDataset { id, alias, kind, storage, head })
+                Ok(PinnedDataset {
+                    id,
+                    alias,
+                    kind,
+                    storage,
+                    head,
+                })
             }
             CommitOutcome::Conflict { .. } => Err(taken(&alias)),
             CommitOutcome::Unchanged => Err(no_seed()),
@@ -271,10 +300,16 @@ fn no_seed() -> Error {
 }
 
 fn not_found() -> Error {
-    Error::new(ErrorKind::NotFound, "there is no such dataset, or none that you may see")
+    Error::new(
+        ErrorKind::NotFound,
+        "there is no such dataset, or none that you may see",
+    )
 }
 
 fn taken(alias: &DatasetAlias) -> Error {
-    Error::new(ErrorKind::AlreadyExists, "there is a dataset of that name already; choose another name or append to it")
-        .with_context("dataset", alias.to_string())
+    Error::new(
+        ErrorKind::AlreadyExists,
+        "there is a dataset of that name already; choose another name or append to it",
+    )
+    .with_context("dataset", alias.to_string())
 }

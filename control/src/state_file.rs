@@ -33,15 +33,20 @@ struct Stamp {
 impl<T: Serialize + DeserializeOwned + Default + Clone> StateFile<T> {
     /// The file at a path; it need not be there yet, its folder must.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, cached: Mutex::new(None) }
+        Self {
+            path,
+            cached: Mutex::new(None),
+        }
     }
 
     /// The newest version; the default value while there is no file.
     pub(crate) fn read(&self) -> Result<Arc<T>> {
         let stamp = match fs::metadata(&self.path) {
-            Ok(found) => {
-                Stamp { inode: found.ino(), modified: (found.mtime(), found.mtime_nsec()), length: found.size() }
-            }
+            Ok(found) => Stamp {
+                inode: found.ino(),
+                modified: (found.mtime(), found.mtime_nsec()),
+                length: found.size(),
+            },
             Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(Arc::default()),
             Err(error) => return Err(Error::io("cannot look at a state file", &self.path, error)),
         };
@@ -64,7 +69,8 @@ impl<T: Serialize + DeserializeOwned + Default + Clone> StateFile<T> {
             .truncate(false)
             .open(&lock_path)
             .map_err(|error| Error::io("cannot open a lock file", &lock_path, error))?;
-        lock.lock().map_err(|error| Error::io("cannot lock a state file", &lock_path, error))?;
+        lock.lock()
+            .map_err(|error| Error::io("cannot lock a state file", &lock_path, error))?;
         let mut value = self.load()?;
         let result = change(&mut value)?;
         let mut text = serde_json::to_vec_pretty(&value)
@@ -78,9 +84,12 @@ impl<T: Serialize + DeserializeOwned + Default + Clone> StateFile<T> {
     fn load(&self) -> Result<T> {
         match fs::read(&self.path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Error::new(ErrorKind::Corrupt, "a state file is damaged; restore it from a backup or move it away")
-                    .with_context("path", self.path.display())
-                    .with_source(error)
+                Error::new(
+                    ErrorKind::Corrupt,
+                    "a state file is damaged; restore it from a backup or move it away",
+                )
+                .with_context("path", self.path.display())
+                .with_source(error)
             }),
             Err(error) if error.kind() == IoErrorKind::NotFound => Ok(T::default()),
             Err(error) => Err(Error::io("cannot read a state file", &self.path, error)),
@@ -94,7 +103,13 @@ pub(crate) fn create_private_dir(path: &Path) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|error| Error::io("cannot make the data folder; choose another one or its rights", path, error))
+        .map_err(|error| {
+            Error::io(
+                "cannot make the data folder; choose another one or its rights",
+                path,
+                error,
+            )
+        })
 }
 
 /// Replaces a file by one that only its owner can read: whole or not at all, and durable when this returns.
@@ -126,7 +141,10 @@ fn place(path: &Path, bytes: &[u8], publish: impl FnOnce(&Path) -> std::io::Resu
         return Err(failed(error));
     }
     // The new name is durable once the folder is.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 

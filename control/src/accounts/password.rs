@@ -31,7 +31,9 @@ pub fn generate_password() -> Result<SecretString> {
     let mut random = [0; GENERATED_LENGTH];
     SystemRandom::new().fill(&mut random).map_err(Error::no_randomness)?;
     let letters = random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31)));
-    Ok(SecretString::from(letters.map(|letter| char::from(*letter)).collect::<String>()))
+    Ok(SecretString::from(
+        letters.map(|letter| char::from(*letter)).collect::<String>(),
+    ))
 }
 
 /// The argon2id hash of a password with a new salt.
@@ -46,7 +48,9 @@ pub(super) fn hash(password: &SecretString) -> Result<String> {
     let mut salt = [0; 16];
     SystemRandom::new().fill(&mut salt).map_err(Error::no_randomness)?;
     let salt = SaltString::encode_b64(&salt).map_err(hashing_failed)?;
-    let hash = Argon2::default().hash_password(password.as_bytes(), &salt).map_err(hashing_failed)?;
+    let hash = Argon2::default()
+        .hash_password(password.as_bytes(), &salt)
+        .map_err(hashing_failed)?;
     Ok(hash.to_string())
 }
 
@@ -69,6 +73,9 @@ fn hashing_failed(error: password_hash::Error) -> Error {
 }
 
 fn damaged(error: password_hash::Error) -> Error {
-    Error::new(ErrorKind::Corrupt, "the stored password hash of an account is damaged; set its password again")
-        .with_context("reason", error)
+    Error::new(
+        ErrorKind::Corrupt,
+        "the stored password hash of an account is damaged; set its password again",
+    )
+    .with_context("reason", error)
 }

@@ -54,17 +54,26 @@ impl Throttle {
         if failures.len() >= MAX_NAMES {
             failures.clear();
         }
-        let found = failures.entry(key(name)).or_insert(Failures { count: 0, blocked_until: now });
+        let found = failures.entry(key(name)).or_insert(Failures {
+            count: 0,
+            blocked_until: now,
+        });
         found.count = found.count.saturating_add(1);
         if let Some(beyond) = found.count.checked_sub(FREE_FAILURES) {
-            let seconds = 1_i64.checked_shl(beyond).unwrap_or(MAX_WAIT_SECONDS).clamp(1, MAX_WAIT_SECONDS);
+            let seconds = 1_i64
+                .checked_shl(beyond)
+                .unwrap_or(MAX_WAIT_SECONDS)
+                .clamp(1, MAX_WAIT_SECONDS);
             found.blocked_until = now + TimeDelta::seconds(seconds);
         }
     }
 
     /// Forgets the failures of a name.
     pub(super) fn succeeded(&self, name: &str) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(name));
+        self.failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&key(name));
     }
 }
 

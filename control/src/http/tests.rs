@@ -37,20 +37,29 @@ async fn readiness_follows_the_switch_and_storage_but_liveness_does_not() {
         assert_eq!(get_page(&node, path).await.0.as_u16(), status, "{path}");
     }
     node.readiness.set(true);
-    assert_eq!(get_page(&node, "/system/health?type=readiness").await, (StatusCode::OK, r#"{"ok":true}"#.to_owned()));
+    assert_eq!(
+        get_page(&node, "/system/health?type=readiness").await,
+        (StatusCode::OK, r#"{"ok":true}"#.to_owned())
+    );
 
     let broken = system(Err("the bucket is gone".to_owned()));
     broken.readiness.set(true);
     let (status, body) = get_page(&broken, "/system/health?type=readiness").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains("the bucket is gone"), "{body}");
-    assert_eq!(get_page(&broken, "/system/health?type=liveness").await.0, StatusCode::OK);
+    assert_eq!(
+        get_page(&broken, "/system/health?type=liveness").await.0,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
 async fn the_other_pages_tell_version_and_addresses() {
     let node = system(Ok(()));
-    assert_eq!(get_page(&node, "/system/metrics").await, (StatusCode::OK, "up 1\n".to_owned()));
+    assert_eq!(
+        get_page(&node, "/system/metrics").await,
+        (StatusCode::OK, "up 1\n".to_owned())
+    );
     let info: serde_json::Value = serde_json::from_str(&get_page(&node, "/system/info").await.1).unwrap();
     assert_eq!(
         info,

@@ -38,7 +38,10 @@ pub(super) struct Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.reserved.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.alias);
+        self.reserved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.alias);
     }
 }
 
@@ -55,12 +58,21 @@ impl Index {
     /// All named datasets in the order of account and name.
     pub(super) fn all(&self) -> Vec<Entry> {
         let known = self.read();
-        known.by_alias.values().filter_map(|id| known.by_id.get(id)).cloned().collect()
+        known
+            .by_alias
+            .values()
+            .filter_map(|id| known.by_id.get(id))
+            .cloned()
+            .collect()
     }
 
     /// Adds a dataset. When another one has its name, that one keeps it.
     pub(super) fn insert(&self, id: DatasetId, alias: DatasetAlias, kind: Option<DatasetKind>) -> Entry {
-        let entry = Entry { id, alias: alias.clone(), kind };
+        let entry = Entry {
+            id,
+            alias: alias.clone(),
+            kind,
+        };
         let mut known = self.write();
         known.by_id.insert(id, entry.clone());
         let owner = *known.by_alias.entry(alias).or_insert(id);
@@ -90,8 +102,15 @@ impl Index {
 
     /// Keeps a name while a dataset is being made; `None` when somebody else does already.
     pub(super) fn reserve(&self, alias: &DatasetAlias) -> Option<Reservation> {
-        let is_free = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).insert(alias.clone());
-        is_free.then(|| Reservation { alias: alias.clone(), reserved: Arc::clone(&self.reserved) })
+        let is_free = self
+            .reserved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(alias.clone());
+        is_free.then(|| Reservation {
+            alias: alias.clone(),
+            reserved: Arc::clone(&self.reserved),
+        })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {

@@ -17,8 +17,10 @@ pub(super) async fn read(storage: &DatasetStorage, head: Multihash) -> Result<Da
         }
         next = block.prev_block_hash;
     }
-    Err(Error::new(ErrorKind::Corrupt, "the dataset's chain does not start with a Seed")
-        .with_context("dataset", storage.id().to_string()))
+    Err(
+        Error::new(ErrorKind::Corrupt, "the dataset's chain does not start with a Seed")
+            .with_context("dataset", storage.id().to_string()),
+    )
 }
 
 fn kind_of(event: &MetadataEvent) -> Option<DatasetKind> {

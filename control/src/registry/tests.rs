@@ -7,12 +7,24 @@ use super::*;
 
 fn block(sequence_number: u64, prev_block_hash: Option<Multihash>, event: MetadataEvent) -> EncodedBlock {
     let system_time: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-    let block = MetadataBlock { system_time, prev_block_hash, sequence_number, event };
+    let block = MetadataBlock {
+        system_time,
+        prev_block_hash,
+        sequence_number,
+        event,
+    };
     EncodedBlock::encode(block, ManifestVersion::V3).unwrap()
 }
 
 fn seed_block(id: DatasetId, kind: DatasetKind) -> EncodedBlock {
-    block(0, None, MetadataEvent::Seed(Seed { dataset_id: id, dataset_kind: kind }))
+    block(
+        0,
+        None,
+        MetadataEvent::Seed(Seed {
+            dataset_id: id,
+            dataset_kind: kind,
+        }),
+    )
 }
 
 fn new_seed() -> Vec<EncodedBlock> {
@@ -39,7 +51,9 @@ fn name(text: &str) -> TableName {
 }
 
 async fn repository() -> Repository {
-    Repository::open("memory:", &RepositoryOptions::default()).await.unwrap()
+    Repository::open("memory:", &RepositoryOptions::default())
+        .await
+        .unwrap()
 }
 
 fn catalog(repository: &Repository) -> StorageCatalog {
@@ -53,15 +67,35 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
 #[tokio::test]
 async fn a_name_is_found_in_any_case_and_with_underscores() {
     let catalog = catalog(&repository().await);
-    let made = catalog.create(&alice(), &alias("My-Table"), new_seed(), Vec::new()).await.unwrap();
+    let made = catalog
+        .create(&alice(), &alias("My-Table"), new_seed(), Vec::new())
+        .await
+        .unwrap();
     assert_eq!(made.alias.to_string(), "alice/My-Table");
     for spelling in ["my_table", "alice.my_table", "ALICE.MY-TABLE"] {
         let found = catalog.resolve(&alice(), &name(spelling), Access::Write).await.unwrap();
-        assert_eq!((found.id, found.head, found.kind), (made.id, made.head, DatasetKind::Root), "{spelling}");
+        assert_eq!(
+            (found.id, found.head, found.kind),
+            (made.id, made.head, DatasetKind::Root),
+            "{spelling}"
+        );
     }
-    assert_eq!(catalog.resolve_id(&admin(), &made.id, Access::Read).await.unwrap().id, made.id);
-    assert_eq!(kind(catalog.resolve(&admin(), &name("my_table"), Access::Read).await), ErrorKind::NotFound);
-    assert_eq!(kind(catalog.resolve_id(&admin(), &DatasetId::generate().0, Access::Read).await), ErrorKind::NotFound);
+    assert_eq!(
+        catalog.resolve_id(&admin(), &made.id, Access::Read).await.unwrap().id,
+        made.id
+    );
+    assert_eq!(
+        kind(catalog.resolve(&admin(), &name("my_table"), Access::Read).await),
+        ErrorKind::NotFound
+    );
+    assert_eq!(
+        kind(
+            catalog
+                .resolve_id(&admin(), &DatasetId::generate().0, Access::Read)
+                .await
+        ),
+        ErrorKind::NotFound
+    );
 }
 
 #[tokio::test]
@@ -72,45 +106,105 @@ async fn a_taken_name_is_refused_and_only_one_of_many_makers_wins() {
     let attempts = (0..8).map(|_| catalog.create(&subject, &wanted, new_seed(), Vec::new()));
     let outcomes = futures::future::join_all(attempts).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
-    assert!(outcomes.into_iter().filter(Result::is_err).all(|outcome| kind(outcome) == ErrorKind::AlreadyExists));
-    assert_eq!(kind(catalog.create(&subject, &alias("TRADES"), new_seed(), Vec::new()).await), ErrorKind::AlreadyExists);
+    assert!(
+        outcomes
+            .into_iter()
+            .filter(Result::is_err)
+            .all(|outcome| kind(outcome) == ErrorKind::AlreadyExists)
+    );
+    assert_eq!(
+        kind(catalog.create(&subject, &alias("TRADES"), new_seed(), Vec::new()).await),
+        ErrorKind::AlreadyExists
+    );
     assert_eq!(repository.list().count().await, 1);
 }
 
 #[tokio::test]
 async fn a_failed_attempt_gives_the_name_back() {
     let catalog = catalog(&repository().await);
-    assert_eq!(kind(catalog.create(&alice(), &alias("trades"), Vec::new(), Vec::new()).await), ErrorKind::Internal);
-    catalog.create(&alice(), &alias("trades"), new_seed(), Vec::new()).await.unwrap();
+    assert_eq!(
+        kind(catalog.create(&alice(), &alias("trades"), Vec::new(), Vec::new()).await),
+        ErrorKind::Internal
+    );
+    catalog
+        .create(&alice(), &alias("trades"), new_seed(), Vec::new())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn everybody_reads_and_only_owner_and_admin_write() {
     let catalog = catalog(&repository().await);
     let bob = Subject::account("bob".parse().unwrap());
-    let made = catalog.create(&alice(), &alias("Alice/trades"), new_seed(), Vec::new()).await.unwrap();
-    catalog.resolve(&bob, &name("alice.trades"), Access::Read).await.unwrap();
-    assert_eq!(kind(catalog.resolve(&bob, &name("alice.trades"), Access::Write).await), ErrorKind::PermissionDenied);
-    assert_eq!(kind(catalog.resolve_id(&bob, &made.id, Access::Write).await), ErrorKind::PermissionDenied);
-    assert_eq!(kind(catalog.commit(&bob, &made, made.head, Vec::new(), Vec::new()).await), ErrorKind::PermissionDenied);
-    assert_eq!(kind(catalog.create(&bob, &alias("alice/more"), new_seed(), Vec::new()).await), ErrorKind::PermissionDenied);
-    catalog.resolve(&admin(), &name("alice.trades"), Access::Write).await.unwrap();
-    catalog.create(&admin(), &alias("alice/more"), new_seed(), Vec::new()).await.unwrap();
+    let made = catalog
+        .create(&alice(), &alias("Alice/trades"), new_seed(), Vec::new())
+        .await
+        .unwrap();
+    catalog
+        .resolve(&bob, &name("alice.trades"), Access::Read)
+        .await
+        .unwrap();
+    assert_eq!(
+        kind(catalog.resolve(&bob, &name("alice.trades"), Access::Write).await),
+        ErrorKind::PermissionDenied
+    );
+    assert_eq!(
+        kind(catalog.resolve_id(&bob, &made.id, Access::Write).await),
+        ErrorKind::PermissionDenied
+    );
+    assert_eq!(
+        kind(catalog.commit(&bob, &made, made.head, Vec::new(), Vec::new()).await),
+        ErrorKind::PermissionDenied
+    );
+    assert_eq!(
+        kind(catalog.create(&bob, &alias("alice/more"), new_seed(), Vec::new()).await),
+        ErrorKind::PermissionDenied
+    );
+    catalog
+        .resolve(&admin(), &name("alice.trades"), Access::Write)
+        .await
+        .unwrap();
+    catalog
+        .create(&admin(), &alias("alice/more"), new_seed(), Vec::new())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_commit_moves_the_head_once() {
     let catalog = catalog(&repository().await);
-    let made = catalog.create(&alice(), &alias("trades"), new_seed(), Vec::new()).await.unwrap();
-    let info = MetadataEvent::SetInfo(SetInfo { description: Some("prices".to_owned()), keywords: None });
+    let made = catalog
+        .create(&alice(), &alias("trades"), new_seed(), Vec::new())
+        .await
+        .unwrap();
+    let info = MetadataEvent::SetInfo(SetInfo {
+        description: Some("prices".to_owned()),
+        keywords: None,
+    });
     let next = block(1, Some(made.head), info);
     let hash = next.hash;
-    let outcome = catalog.commit(&alice(), &made, made.head, vec![next], Vec::new()).await.unwrap();
+    let outcome = catalog
+        .commit(&alice(), &made, made.head, vec![next], Vec::new())
+        .await
+        .unwrap();
     assert_eq!(outcome, CommitOutcome::Committed { head: hash });
-    assert_eq!(catalog.resolve(&alice(), &name("trades"), Access::Read).await.unwrap().head, hash);
-    let other = MetadataEvent::SetInfo(SetInfo { description: Some("other".to_owned()), keywords: None });
+    assert_eq!(
+        catalog
+            .resolve(&alice(), &name("trades"), Access::Read)
+            .await
+            .unwrap()
+            .head,
+        hash
+    );
+    let other = MetadataEvent::SetInfo(SetInfo {
+        description: Some("other".to_owned()),
+        keywords: None,
+    });
     let late = block(1, Some(made.head), other);
-    let outcome = catalog.commit(&alice(), &made, made.head, vec![late], Vec::new()).await.unwrap();
+    let outcome = catalog
+        .commit(&alice(), &made, made.head, vec![late], Vec::new())
+        .await
+        .unwrap();
     assert_eq!(outcome, CommitOutcome::Conflict { actual: Some(hash) });
 }
 
@@ -119,33 +213,70 @@ async fn datasets_of_other_processes_are_found_and_deleted_ones_are_gone() {
     let repository = repository().await;
     let (one, other) = (catalog(&repository), catalog(&repository));
     let id = DatasetId::generate().0;
-    repository.create(id, Some(&alias("old-name")), &[seed_block(id, DatasetKind::Derivative)]).await.unwrap();
+    repository
+        .create(id, Some(&alias("old-name")), &[seed_block(id, DatasetKind::Derivative)])
+        .await
+        .unwrap();
     let unnamed = DatasetId::generate().0;
-    repository.create(unnamed, None, &[seed_block(unnamed, DatasetKind::Root)]).await.unwrap();
+    repository
+        .create(unnamed, None, &[seed_block(unnamed, DatasetKind::Root)])
+        .await
+        .unwrap();
 
-    let found = one.resolve(&alice(), &name("admin.old_name"), Access::Read).await.unwrap();
+    let found = one
+        .resolve(&alice(), &name("admin.old_name"), Access::Read)
+        .await
+        .unwrap();
     assert_eq!((found.id, found.kind), (id, DatasetKind::Derivative));
-    let by_did = one.resolve(&admin(), &name(&unnamed.to_multibase()), Access::Read).await.unwrap();
+    let by_did = one
+        .resolve(&admin(), &name(&unnamed.to_multibase()), Access::Read)
+        .await
+        .unwrap();
     assert_eq!(by_did.id, unnamed);
 
-    let made = other.create(&alice(), &alias("new"), new_seed(), Vec::new()).await.unwrap();
-    assert_eq!(one.resolve_id(&alice(), &made.id, Access::Read).await.unwrap().alias.to_string(), "alice/new");
-    assert_eq!(one.resolve(&alice(), &name("new"), Access::Read).await.unwrap().id, made.id);
+    let made = other
+        .create(&alice(), &alias("new"), new_seed(), Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(
+        one.resolve_id(&alice(), &made.id, Access::Read)
+            .await
+            .unwrap()
+            .alias
+            .to_string(),
+        "alice/new"
+    );
+    assert_eq!(
+        one.resolve(&alice(), &name("new"), Access::Read).await.unwrap().id,
+        made.id
+    );
 
     repository.delete(made.id).await.unwrap();
-    assert_eq!(kind(one.resolve(&alice(), &name("new"), Access::Read).await), ErrorKind::NotFound);
-    one.create(&alice(), &alias("new"), new_seed(), Vec::new()).await.unwrap();
+    assert_eq!(
+        kind(one.resolve(&alice(), &name("new"), Access::Read).await),
+        ErrorKind::NotFound
+    );
+    one.create(&alice(), &alias("new"), new_seed(), Vec::new())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn listings_are_in_order_and_name_every_account() {
     let catalog = catalog(&repository().await);
     for wanted in ["bob/b", "alice/z", "Bob/a", "alice/A"] {
-        catalog.create(&admin(), &alias(wanted), new_seed(), Vec::new()).await.unwrap();
+        catalog
+            .create(&admin(), &alias(wanted), new_seed(), Vec::new())
+            .await
+            .unwrap();
     }
     let carol = Subject::account("carol".parse().unwrap());
-    let listed: Vec<String> =
-        catalog.list(&carol).map_ok(|dataset| dataset.alias.to_string()).try_collect().await.unwrap();
+    let listed: Vec<String> = catalog
+        .list(&carol)
+        .map_ok(|dataset| dataset.alias.to_string())
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(listed, ["alice/A", "alice/z", "Bob/a", "bob/b"]);
     let accounts = catalog.accounts(&carol).await.unwrap();
     let lower: Vec<String> = accounts.iter().map(|name| name.to_lowercase()).collect();
@@ -156,9 +287,14 @@ async fn listings_are_in_order_and_name_every_account() {
 #[tokio::test]
 async fn a_damaged_alias_hides_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let repository = Repository::open(dir.path().to_str().unwrap(), &RepositoryOptions::default()).await.unwrap();
+    let repository = Repository::open(dir.path().to_str().unwrap(), &RepositoryOptions::default())
+        .await
+        .unwrap();
     let id = DatasetId::generate().0;
-    repository.create(id, Some(&alias("fine")), &[seed_block(id, DatasetKind::Root)]).await.unwrap();
+    repository
+        .create(id, Some(&alias("fine")), &[seed_block(id, DatasetKind::Root)])
+        .await
+        .unwrap();
     std::fs::write(dir.path().join(id.to_multibase()).join("info/alias"), "not an alias!").unwrap();
     let listed: Vec<PinnedDataset> = catalog(&repository).list(&admin()).try_collect().await.unwrap();
     assert_eq!(listed.len(), 1);

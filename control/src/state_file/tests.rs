@@ -42,10 +42,15 @@ fn a_failed_change_writes_nothing() {
 fn only_the_owner_can_read_it_and_no_temporary_file_stays() {
     let dir = tempfile::tempdir().unwrap();
     list(dir.path()).update(|_| Ok(())).unwrap();
-    let mode = fs::metadata(dir.path().join("numbers.json")).unwrap().permissions().mode();
+    let mode = fs::metadata(dir.path().join("numbers.json"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
-    let mut names: Vec<_> =
-        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names, ["numbers.json", "numbers.lock"]);
 }

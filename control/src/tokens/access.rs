@@ -63,7 +63,10 @@ impl AccessTokens {
     /// `Io` when the folder cannot be made.
     pub fn open(data_dir: &Path, clock: Clock) -> Result<Self> {
         create_private_dir(data_dir)?;
-        Ok(Self { file: Arc::new(StateFile::new(data_dir.join("tokens.json"))), clock })
+        Ok(Self {
+            file: Arc::new(StateFile::new(data_dir.join("tokens.json"))),
+            clock,
+        })
     }
 
     /// Whether a text has the form of an access token.
@@ -84,10 +87,16 @@ impl AccessTokens {
         lifetime: Option<TimeDelta>,
     ) -> Result<(SecretString, AccessToken)> {
         if name.trim().is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
-            return Err(Error::new(ErrorKind::InvalidArgument, "a token needs a name of at most 100 printable characters"));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a token needs a name of at most 100 printable characters",
+            ));
         }
         if lifetime.is_some_and(|lifetime| lifetime <= TimeDelta::zero()) {
-            return Err(Error::new(ErrorKind::InvalidArgument, "a token must expire in the future"));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a token must expire in the future",
+            ));
         }
         let mut random = [0; 32];
         SystemRandom::new().fill(&mut random).map_err(Error::no_randomness)?;
@@ -96,13 +105,26 @@ impl AccessTokens {
         let expires_at = lifetime
             .map(|lifetime| {
                 created_at.checked_add_signed(lifetime).ok_or_else(|| {
-                    Error::new(ErrorKind::InvalidArgument, "the token would expire beyond the end of the calendar")
+                    Error::new(
+                        ErrorKind::InvalidArgument,
+                        "the token would expire beyond the end of the calendar",
+                    )
                 })
             })
             .transpose()?;
-        let token = AccessToken { name: name.to_owned(), account, created_at, expires_at, sha256: sha256(&text) };
+        let token = AccessToken {
+            name: name.to_owned(),
+            account,
+            created_at,
+            expires_at,
+            sha256: sha256(&text),
+        };
         self.file.update(|list| {
-            if list.tokens.iter().any(|other| other.account == token.account && other.name == token.name) {
+            if list
+                .tokens
+                .iter()
+                .any(|other| other.account == token.account && other.name == token.name)
+            {
                 return Err(Error::new(
                     ErrorKind::AlreadyExists,
                     "the account has a token of that name already; choose another name or revoke the old token",
@@ -122,7 +144,12 @@ impl AccessTokens {
     /// `Io` and `Corrupt` about the file.
     pub fn list(&self, account: Option<&AccountName>) -> Result<Vec<AccessToken>> {
         let list = self.file.read()?;
-        Ok(list.tokens.iter().filter(|token| account.is_none_or(|account| token.account == *account)).cloned().collect())
+        Ok(list
+            .tokens
+            .iter()
+            .filter(|token| account.is_none_or(|account| token.account == *account))
+            .cloned()
+            .collect())
     }
 
     /// Ends a token at once, also in nodes that are running.
@@ -132,7 +159,8 @@ impl AccessTokens {
     pub fn revoke(&self, account: &AccountName, name: &str) -> Result<()> {
         self.file.update(|list| {
             let before = list.tokens.len();
-            list.tokens.retain(|token| token.account != *account || token.name != name);
+            list.tokens
+                .retain(|token| token.account != *account || token.name != name);
             if list.tokens.len() < before {
                 return Ok(());
             }
@@ -150,8 +178,16 @@ impl AccessTokens {
         let sha256 = sha256(text.expose_secret());
         let list = self.file.read()?;
         // Comparing hashes of a random text tells an attacker nothing by its timing.
-        let found = list.tokens.iter().find(|token| token.sha256 == sha256).ok_or_else(Error::unauthenticated)?;
-        if found.is_expired(self.clock.now()) { Err(Error::unauthenticated()) } else { Ok(found.account.clone()) }
+        let found = list
+            .tokens
+            .iter()
+            .find(|token| token.sha256 == sha256)
+            .ok_or_else(Error::unauthenticated)?;
+        if found.is_expired(self.clock.now()) {
+            Err(Error::unauthenticated())
+        } else {
+            Ok(found.account.clone())
+        }
     }
 }
 

@@ -51,7 +51,11 @@ impl LoginTokens {
     /// Tokens that are signed with a key of the node's and count for `lifetime`.
     #[must_use]
     pub fn new(key: &NodeKey, lifetime: TimeDelta, clock: Clock) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key.derive("login token, version 1")), lifetime, clock }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key.derive("login token, version 1")),
+            lifetime,
+            clock,
+        }
     }
 
     /// A new token of an account, and when it ends.
@@ -93,6 +97,9 @@ impl LoginTokens {
         if claims.expires_at <= self.clock.now().timestamp_millis() {
             return None;
         }
-        Some(Verified { account: claims.account, issued_at: DateTime::from_timestamp_millis(claims.issued_at)? })
+        Some(Verified {
+            account: claims.account,
+            issued_at: DateTime::from_timestamp_millis(claims.issued_at)?,
+        })
     }
 }

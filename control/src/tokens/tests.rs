@@ -23,7 +23,9 @@ fn an_access_token_counts_until_it_expires() {
     let dir = tempfile::tempdir().unwrap();
     let ahead = Arc::new(AtomicI64::new(0));
     let tokens = AccessTokens::open(dir.path(), clock(&ahead)).unwrap();
-    let (text, token) = tokens.create("alice".parse().unwrap(), "ci", Some(TimeDelta::seconds(10))).unwrap();
+    let (text, token) = tokens
+        .create("alice".parse().unwrap(), "ci", Some(TimeDelta::seconds(10)))
+        .unwrap();
     assert!(text.expose_secret().starts_with("jw_") && text.expose_secret().len() == 46);
     assert_eq!(token.expires_at.unwrap().timestamp(), 1_800_000_010);
     assert_eq!(tokens.verify(&text).unwrap().as_str(), "alice");
@@ -54,9 +56,18 @@ fn token_names_are_unique_within_an_account() {
     tokens.create("alice".parse().unwrap(), "ci", None).unwrap();
     tokens.create("bob".parse().unwrap(), "ci", None).unwrap();
     let kind = |result: crate::Result<_>| result.map(|_: (SecretString, AccessToken)| ()).unwrap_err().kind();
-    assert_eq!(kind(tokens.create("Alice".parse().unwrap(), "ci", None)), ErrorKind::AlreadyExists);
-    assert_eq!(kind(tokens.create("alice".parse().unwrap(), " ", None)), ErrorKind::InvalidArgument);
-    assert_eq!(kind(tokens.create("alice".parse().unwrap(), "x", Some(TimeDelta::zero()))), ErrorKind::InvalidArgument);
+    assert_eq!(
+        kind(tokens.create("Alice".parse().unwrap(), "ci", None)),
+        ErrorKind::AlreadyExists
+    );
+    assert_eq!(
+        kind(tokens.create("alice".parse().unwrap(), " ", None)),
+        ErrorKind::InvalidArgument
+    );
+    assert_eq!(
+        kind(tokens.create("alice".parse().unwrap(), "x", Some(TimeDelta::zero()))),
+        ErrorKind::InvalidArgument
+    );
     assert_eq!(tokens.list(Some(&"ALICE".parse().unwrap())).unwrap().len(), 1);
     assert_eq!(tokens.list(None).unwrap().len(), 2);
 }
@@ -86,7 +97,15 @@ fn no_byte_of_a_login_token_can_be_changed() {
         let tampered = SecretString::from(String::from_utf8(bytes).unwrap());
         assert!(tokens.verify(&tampered).is_err(), "position {position}");
     }
-    for other in ["", ".", "jwl_", "jwl_.", &text[..text.len() - 1], &format!("{text}A"), &"x".repeat(5000)] {
+    for other in [
+        "",
+        ".",
+        "jwl_",
+        "jwl_.",
+        &text[..text.len() - 1],
+        &format!("{text}A"),
+        &"x".repeat(5000),
+    ] {
         assert!(tokens.verify(&SecretString::from(other.to_owned())).is_err(), "{other}");
     }
 }

@@ -1,0 +1,119 @@
+//! The command line.
+
+use std::error::Error as StdError;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::commands::{account, config, ingest, serve, sql, token};
+
+/// How long background threads may take once a command is done.
+const LEFTOVERS: Duration = Duration::from_secs(1);
+
+const EXAMPLES: &str = "\
+Examples:
+  jetway serve                                     start a node; its state goes to ./jetway-data
+  jetway ingest trades.csv --dataset admin/trades  push a file into a dataset
+  jetway sql \"SELECT count(*) FROM trades\"         ask it
+  jetway config > jetway.yaml                      all options with their defaults
+
+Commands that talk to a node take its address and your credentials from --url, --user, --password and --token, or from
+JETWAY_URL, JETWAY_USER, JETWAY_PASSWORD and JETWAY_TOKEN.";
+
+/// An Arrow Flight data gateway: datasets as verifiable chains in object storage, SQL over them at wire speed.
+#[derive(Debug, Parser)]
+#[command(name = "jetway", version, after_help = EXAMPLES, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Sql(sql::Args),
+    Ingest(ingest::Args),
+    /// Make, list and revoke access tokens, on the machine of the node.
+    #[command(subcommand)]
+    Token(token::Action),
+    /// Make accounts and set passwords, on the machine of the node.
+    #[command(subcommand)]
+    Account(account::Action),
+    Config(config::Args),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  jetway completions bash > ~/.local/share/bash-completion/completions/jetway")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the command line and runs the command. The exit code is 0 for success, 1 for failure and 2 for wrong usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the output has seen enough, as `head` does.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If standard error is gone too, the exit code is all that can be said.
+            let _ = writeln!(std::io::stderr(), "error: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    // The only other provider would be one that somebody installed before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => Box::pin(serve::run(args)).await,
+            Command::Sql(args) => Box::pin(sql::run(args)).await,
+            Command::Ingest(args) => Box::pin(ingest::run(args)).await,
+            Command::Token(action) => token::run(action),
+            Command::Account(action) => account::run(action),
+            Command::Config(args) => config::run(&args),
+            Command::Completions { shell } => completions(shell),
+        }
+    });
+    runtime.shutdown_timeout(LEFTOVERS);
+    outcome
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "jetway", &mut script);
+    std::io::stdout().write_all(&script)?;
+    Ok(())
+}
+
+/// An error with all its causes on one line, each said once.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,10 @@
+//! What the command line can do, one file per command.
+
+pub(crate) mod account;
+pub(crate) mod config;
+pub(crate) mod ingest;
+pub(crate) mod serve;
+pub(crate) mod sql;
+pub(crate) mod token;
+
+mod settings;

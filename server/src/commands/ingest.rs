@@ -1,0 +1,120 @@
+//! `jetway ingest`: pushes files into a dataset of a running node.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use arrow_flight::sql::{CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jetway_odf::identity::DatasetRef;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::client::Connection;
+
+mod push;
+mod schema;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use source::Source;
+
+/// Batches that are read ahead of the network.
+const READ_AHEAD: usize = 4;
+
+const EXAMPLES: &str = "\
+Examples:
+  jetway ingest trades.csv --dataset alice/trades --user alice
+  jetway ingest day-1.parquet day-2.parquet --dataset alice/trades --append
+  jetway ingest events.ndjson --dataset events --create
+
+All files of one call go in together: either all of their rows are added, or none. The dataset is made when it is not
+there, with the columns of the files, unless --append is given.";
+
+/// Push Parquet, CSV or NDJSON files into a dataset.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Files; the format goes by the extension: .parquet, .csv, .ndjson or .jsonl.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// ACCOUNT/NAME, NAME in your own account, or a DID.
+    #[arg(long)]
+    dataset: DatasetRef,
+    /// Make the dataset; fail when it is there already.
+    #[arg(long, conflicts_with = "append")]
+    create: bool,
+    /// Add to the dataset; fail when it is not there.
+    #[arg(long)]
+    append: bool,
+    /// Rows of each CSV or NDJSON file that are looked at to find the types of its columns; 0 means all of them.
+    #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
+    infer_rows: usize,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let (files, infer_rows) = (args.files, args.infer_rows);
+    let source = tokio::task::spawn_blocking(move || Source::open(files, infer_rows)).await??;
+    let mut client = args.connection.open().await?;
+    let progress = progress_bar(source.bytes());
+    let schema = source.schema();
+    let command = command(&args.dataset, args.create, args.append);
+
+    let (sender, batches) = tokio::sync::mpsc::channel(READ_AHEAD);
+    let reader = tokio::task::spawn_blocking({
+        let progress = progress.clone();
+        move || source.read(&progress, &sender)
+    });
+    let pushed = push::push(&mut client, command, schema, ReceiverStream::new(batches)).await;
+    progress.finish_and_clear();
+    let rows = pushed.with_context(|| format!("nothing was added to {}", args.dataset))?;
+    reader.await.context("reading the files was interrupted")?;
+    writeln!(
+        std::io::stderr(),
+        "{rows} {} added to {}",
+        if rows == 1 { "row" } else { "rows" },
+        args.dataset
+    )?;
+    Ok(())
+}
+
+fn command(dataset: &DatasetRef, create: bool, append: bool) -> CommandStatementIngest {
+    let (schema, table) = match dataset {
+        DatasetRef::Id(id) => (None, id.to_string()),
+        DatasetRef::Alias(alias) => (alias.account.as_ref().map(ToString::to_string), alias.name.to_string()),
+    };
+    let if_exists = if create {
+        TableExistsOption::Fail
+    } else {
+        TableExistsOption::Append
+    };
+    let if_not_exist = if append {
+        TableNotExistOption::Fail
+    } else {
+        TableNotExistOption::Create
+    };
+    CommandStatementIngest {
+        table_definition_options: Some(TableDefinitionOptions {
+            if_not_exist: if_not_exist.into(),
+            if_exists: if_exists.into(),
+        }),
+        table,
+        schema,
+        ..CommandStatementIngest::default()
+    }
+}
+
+/// A bar by bytes, on a terminal only.
+fn progress_bar(bytes: u64) -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    ProgressBar::with_draw_target(Some(bytes), target)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

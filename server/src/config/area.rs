@@ -1,0 +1,148 @@
+//! The areas of the configuration. The doc comment of a field is also its entry in `jetway config`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ByteSize, Count, Flag, Period, Secret};
+
+/// Declares an area: its struct, its defaults, and the same doc comments as text for the reference.
+macro_rules! area {
+    (
+        $(#[doc = $about:literal])+
+        pub struct $name:ident {
+            $( $(#[doc = $doc:literal])+ pub $field:ident: $type:ty = $default:expr, )+
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $( $(#[doc = $doc])+ pub $field: $type, )+
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $( $field: $default, )+ }
+            }
+        }
+
+        impl $name {
+            /// What the area is about.
+            pub(super) const ABOUT: &'static [&'static str] = &[$($about),+];
+            /// What each field means, in order.
+            pub(super) const FIELDS: &'static [(&'static str, &'static [&'static str])] =
+                &[$( (stringify!($field), &[$($doc),+]), )+];
+        }
+    };
+}
+
+area! {
+    /// The HTTP side: health, metrics and a page that tells where to connect.
+    pub struct Http {
+        /// HOST:PORT to listen on; port 0 means any free one.
+        pub address: String = "127.0.0.1:8080".to_owned(),
+    }
+}
+
+area! {
+    /// The Arrow Flight SQL side.
+    pub struct Flight {
+        /// HOST:PORT to listen on; port 0 means any free one.
+        pub address: String = "127.0.0.1:50050".to_owned(),
+    }
+}
+
+area! {
+    /// Where datasets are.
+    pub struct Storage {
+        /// A folder, file:///folder or s3://bucket/prefix. Unless set, the folder "datasets" in the data folder.
+        pub repository: Option<String> = None,
+        /// Account that owns datasets whose alias in storage names no account.
+        pub default_account: String = jetway_control::ADMIN.to_owned(),
+    }
+}
+
+area! {
+    /// How to reach S3 or a store that speaks like it. What is not set here comes from the usual AWS_* variables,
+    /// then from the role of the instance or pod.
+    pub struct S3 {
+        /// Such as https://storage.example.org:9000; Amazon's own unless set.
+        pub endpoint: Option<String> = None,
+        /// Such as eu-central-1.
+        pub region: Option<String> = None,
+        /// Goes with secret_access_key.
+        pub access_key_id: Option<String> = None,
+        /// Goes with access_key_id.
+        pub secret_access_key: Option<Secret> = None,
+        /// For temporary credentials.
+        pub session_token: Option<Secret> = None,
+        /// Whether an endpoint without TLS is accepted.
+        pub allow_http: Option<Flag> = None,
+    }
+}
+
+area! {
+    /// Who may use the node.
+    pub struct Accounts {
+        /// Password of the account "admin" that the first start makes; random and shown once unless set.
+        /// Later starts ignore it. Also JETWAY_ADMIN_PASSWORD.
+        pub admin_password: Option<Secret> = None,
+        /// How long the token counts that a login gives, such as 30m, 24h or 7d.
+        pub login_token_lifetime: Period = Period::from_hours(24),
+    }
+}
+
+area! {
+    /// What all replicas of a node must share.
+    pub struct Node {
+        /// Key that login tokens and tickets are signed with: 32 random bytes in URL-safe base64 without padding.
+        /// Unless set, the file node.key in the data folder, which the first start makes.
+        pub key: Option<Secret> = None,
+    }
+}
+
+area! {
+    /// Limits of statements and ingests.
+    pub struct Query {
+        /// Memory that all running statements share, such as 4GiB; beyond it they spill or fail.
+        /// Unless set, half of what the machine or container has.
+        pub memory_limit: Option<ByteSize> = None,
+        /// Folder to spill to. Unless set, one in the system's folder for temporary files.
+        pub spill_dir: Option<PathBuf> = None,
+        /// How many cores one statement uses. Unless set, all of them.
+        pub parallelism: Option<Count> = None,
+    }
+}
+
+area! {
+    /// Logs to standard error, and traces to a collector.
+    pub struct Telemetry {
+        /// What is logged, such as info or info,jetway_planner=debug. JETWAY_LOG and RUST_LOG override it.
+        pub log: String = "info".to_owned(),
+        /// text for people, json for machines.
+        pub log_format: LogFormat = LogFormat::Text,
+        /// gRPC address of an OpenTelemetry collector, such as http://localhost:4317; no traces unless set.
+        pub otlp_endpoint: Option<String> = None,
+        /// Name of this node in traces.
+        pub service_name: String = "jetway".to_owned(),
+    }
+}
+
+area! {
+    /// How the node stops.
+    pub struct Shutdown {
+        /// How long running streams may go on after the first signal. A second signal ends the process at once.
+        pub grace_period: Period = Period::from_seconds(30),
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}

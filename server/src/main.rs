@@ -1,0 +1,10 @@
+//! The `jetway` binary.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    jetway_server::cli::main()
+}

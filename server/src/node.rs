@@ -1,0 +1,230 @@
+//! A whole node in one process: the one place where all rooms meet.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures::FutureExt;
+use jetway_control::http::{Readiness, System};
+use jetway_control::{AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, StorageCatalog};
+use jetway_flight::{FlightGateway, FlightOptions, TicketKey};
+use jetway_odf::identity::AccountName;
+use jetway_odf::storage::{Repository, RepositoryOptions, S3Options};
+use jetway_planner::{DatasetCatalog, Planner, PlannerOptions};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::authenticator::ControlAuthenticator;
+use crate::config::Config;
+
+mod memory;
+
+/// How long HTTP requests may take to finish once everything else has stopped. They are short.
+const HTTP_GRACE: Duration = Duration::from_secs(2);
+
+/// How long storage may take to answer before the node counts as not ready.
+const STORAGE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often histograms are tidied up.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where Arrow Flight listens.
+    pub flight: SocketAddr,
+    /// What the start did about the first account. A generated password is nowhere else.
+    pub first_admin: FirstAdmin,
+    readiness: Readiness,
+    grace_period: Duration,
+    stop_flight: CancellationToken,
+    stop_http: CancellationToken,
+    flight_server: JoinHandle<Result<()>>,
+    http_server: JoinHandle<Result<()>>,
+    upkeep: JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts everything; when it returns, requests are served.
+    ///
+    /// # Errors
+    /// When an address is in use, storage cannot be opened, or the configuration does not fit.
+    pub async fn start(config: &Config) -> Result<Self> {
+        let http_listener = listen("HTTP", "http.address", &config.http.address).await?;
+        let flight_listener = listen("Arrow Flight", "flight.address", &config.flight.address).await?;
+        let (http, flight) = (http_listener.local_addr()?, flight_listener.local_addr()?);
+
+        let metrics = crate::metrics::install()?;
+        let clock = Clock::system();
+        let accounts = Accounts::open(&config.data_dir, clock.clone())?;
+        let node_key = match &config.node.key {
+            Some(key) => NodeKey::parse(key.get()).context("node.key cannot be used")?,
+            None => NodeKey::open(&config.data_dir)?,
+        };
+        let login_tokens = LoginTokens::new(
+            &node_key,
+            config.accounts.login_token_lifetime.time_delta(),
+            clock.clone(),
+        );
+        let access_tokens = AccessTokens::open(&config.data_dir, clock)?;
+        let authentication = Authentication::new(accounts.clone(), access_tokens, login_tokens);
+
+        let catalog = Arc::new(open_catalog(config).await?);
+        let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, planner_options(config))?;
+        let ticket_key = TicketKey::new(&node_key.derive("flight ticket, version 1"))?;
+        let authenticator = Arc::new(ControlAuthenticator(authentication));
+        let gateway = FlightGateway::new(planner, authenticator, FlightOptions::new(ticket_key));
+
+        // The last step that can fail: a password that was generated must be handed out.
+        let first_admin =
+            accounts.ensure_admin(config.accounts.admin_password.as_ref().map(|password| password.get()))?;
+
+        let (stop_flight, stop_http) = (CancellationToken::new(), CancellationToken::new());
+        let flight_server = tokio::spawn(serve_flight(flight_listener, gateway, stop_flight.clone()));
+        let readiness = Readiness::default();
+        let upkeep = tokio::spawn({
+            let metrics = metrics.clone();
+            async move {
+                loop {
+                    tokio::time::sleep(METRICS_UPKEEP).await;
+                    metrics.run_upkeep();
+                }
+            }
+        });
+        let system = System {
+            version: env!("CARGO_PKG_VERSION"),
+            http,
+            flight,
+            readiness: readiness.clone(),
+            storage: Arc::new(move || check_storage(Arc::clone(&catalog)).boxed()),
+            metrics: Arc::new(move || crate::metrics::render(&metrics)),
+        };
+        let router = jetway_control::http::router(system);
+        let stop = stop_http.clone();
+        let http_server = tokio::spawn(async move {
+            jetway_control::http::serve(http_listener, router, stop.cancelled_owned())
+                .await
+                .context("the HTTP server failed")
+        });
+        readiness.set(true);
+        tracing::info!(http.address = %http, flight.address = %flight, "the node is up");
+        Ok(Self {
+            http,
+            flight,
+            first_admin,
+            readiness,
+            grace_period: config.shutdown.grace_period.duration(),
+            stop_flight,
+            stop_http,
+            flight_server,
+            http_server,
+            upkeep,
+        })
+    }
+
+    /// Waits until a server fails, which it should never do.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        let ended = tokio::select! {
+            ended = &mut self.flight_server => ended,
+            ended = &mut self.http_server => ended,
+        };
+        match ended {
+            Ok(Ok(())) => anyhow::anyhow!("a server stopped by itself"),
+            Ok(Err(error)) => error,
+            Err(error) => anyhow::Error::new(error).context("a server stopped by itself"),
+        }
+    }
+
+    /// Takes no more requests, waits for running streams up to the grace period, and stops.
+    pub async fn shutdown(mut self) {
+        self.readiness.set(false);
+        self.stop_flight.cancel();
+        if tokio::time::timeout(self.grace_period, &mut self.flight_server)
+            .await
+            .is_err()
+        {
+            tracing::warn!("streams that were still running after the grace period are cut off");
+            self.flight_server.abort();
+        }
+        // Health is served until the end, so that whoever watches sees the node drain.
+        self.stop_http.cancel();
+        if tokio::time::timeout(HTTP_GRACE, &mut self.http_server).await.is_err() {
+            self.http_server.abort();
+        }
+        self.upkeep.abort();
+        tracing::info!("the node is down");
+    }
+}
+
+async fn listen(what: &str, key: &str, address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen for {what} on {address}; is another node running? Set {key} to HOST:PORT with a free port"
+        )
+    })
+}
+
+async fn open_catalog(config: &Config) -> Result<StorageCatalog> {
+    let options = RepositoryOptions {
+        s3: S3Options {
+            endpoint: config.s3.endpoint.clone(),
+            region: config.s3.region.clone(),
+            access_key_id: config.s3.access_key_id.clone(),
+            secret_access_key: config.s3.secret_access_key.as_ref().map(|secret| secret.get().clone()),
+            session_token: config.s3.session_token.as_ref().map(|secret| secret.get().clone()),
+            allow_http: config.s3.allow_http.map(|flag| flag.0),
+        },
+        temp_dir: config.query.spill_dir.clone(),
+    };
+    let location = config.repository();
+    let repository = Repository::open(&location, &options)
+        .await
+        .with_context(|| format!("cannot open the repository {location} (storage.repository)"))?;
+    let default_account = config.storage.default_account.parse::<AccountName>();
+    Ok(StorageCatalog::new(
+        repository,
+        default_account.context("storage.default_account cannot be used")?,
+    ))
+}
+
+fn planner_options(config: &Config) -> PlannerOptions {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = config
+        .query
+        .memory_limit
+        .map_or_else(|| memory::available() / 2, |limit| limit.bytes());
+    PlannerOptions {
+        memory_limit: usize::try_from(memory).unwrap_or(usize::MAX),
+        spill_dir: config.query.spill_dir.clone(),
+        parallelism: config.query.parallelism.map_or(cores, |count| count.get()),
+        ..PlannerOptions::default()
+    }
+}
+
+async fn serve_flight(listener: TcpListener, gateway: FlightGateway, stop: CancellationToken) -> Result<()> {
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(Duration::from_secs(60)));
+    jetway_flight::tune(Server::builder())
+        .add_service(gateway.into_service())
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await
+        .context("the Arrow Flight server failed")
+}
+
+async fn check_storage(catalog: Arc<StorageCatalog>) -> Result<(), String> {
+    match tokio::time::timeout(STORAGE_PATIENCE, catalog.check()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %crate::cli::chain(&error), "storage does not answer");
+            Err(error.message().to_owned())
+        }
+        Err(_) => Err(format!("storage has not answered for {} s", STORAGE_PATIENCE.as_secs())),
+    }
+}
