@@ -1,7 +1,6 @@
 //! What the libraries below say, in the planner's own words.
 
-use datafusion::common::DataFusionError;
-use datafusion::error::SchemaError;
+use datafusion::common::{DataFusionError, SchemaError};
 
 use crate::{Error, ErrorKind};
 

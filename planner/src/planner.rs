@@ -155,6 +155,7 @@ fn plan(
         let session = shared.engine.session(&subject);
         let dialect = session.config_options().sql_parser.dialect;
         let statement = session.sql_to_statement(&sql, &dialect)?;
+        policy::check_kind(&statement)?;
         let resolver = Resolver {
             engine: &shared.engine,
             catalog: shared.catalog.as_ref(),

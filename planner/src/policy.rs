@@ -1,10 +1,36 @@
 //! What SQL may do here. Every kind of plan is decided by name, so that one that a later version of DataFusion adds does
 //! not compile before somebody has looked whether it opens a door to files, settings or the network.
 
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::Statement as Ast;
 
 use crate::{Error, ErrorKind, Result};
+
+/// Refuses a statement that does more than read by its kind alone, before its names are looked up.
+pub(crate) fn check_kind(statement: &SqlStatement) -> Result<()> {
+    match statement {
+        SqlStatement::Explain(explain) => check_kind(&explain.statement),
+        SqlStatement::Statement(ast) => match ast.as_ref() {
+            Ast::Query(_)
+            | Ast::Explain { .. }
+            | Ast::ExplainTable { .. }
+            | Ast::ShowTables { .. }
+            | Ast::ShowColumns { .. }
+            | Ast::ShowFunctions { .. }
+            | Ast::ShowVariable { .. } => Ok(()),
+            other => Err(refusal_of(&first_words(&other.to_string()))),
+        },
+        other => Err(refusal_of(&first_words(&other.to_string()))),
+    }
+}
+
+/// What people call the statement, such as `CREATE TABLE`.
+fn first_words(statement: &str) -> String {
+    let words = statement.split_whitespace().take_while(|word| word.chars().all(|letter| letter.is_ascii_uppercase()));
+    words.take(3).collect::<Vec<_>>().join(" ")
+}
 
 /// Refuses a plan with a node, at any depth, that does more than read.
 pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
@@ -14,12 +40,16 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
         Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     match refused {
-        Some(what) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("{what} is not possible here; statements may read (SELECT, EXPLAIN, SHOW), and rows come in by ingest"),
-        )),
+        Some(what) => Err(refusal_of(&what)),
         None => Ok(()),
     }
+}
+
+fn refusal_of(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{what} is not possible here; statements may read (SELECT, EXPLAIN, SHOW), and rows come in by ingest"),
+    )
 }
 
 fn refusal(node: &LogicalPlan) -> Option<String> {

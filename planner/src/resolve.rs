@@ -37,7 +37,11 @@ impl Resolver<'_> {
                 continue;
             }
             let name = TableName::parse(reference.catalog(), reference.schema(), reference.table())?;
-            let dataset = self.pinned(&name).await?;
+            let dataset = match self.pinned(&name).await {
+                Ok(dataset) => dataset,
+                Err(error) if error.kind() == ErrorKind::NotFound && is_function(session, &reference) => continue,
+                Err(error) => return Err(error),
+            };
             pins.insert(dataset.id.to_string(), Pin { dataset: dataset.id, head: dataset.head });
             let table = self.table(dataset).await?;
             tables.insert(self.resolved(&reference), table);
@@ -120,6 +124,11 @@ impl Resolver<'_> {
             None => error,
         }
     }
+}
+
+/// Whether it may be a call, such as `generate_series(1, 3)`: the names of both look alike.
+fn is_function(session: &SessionState, reference: &TableReference) -> bool {
+    reference.schema().is_none() && session.table_functions().contains_key(reference.table())
 }
 
 /// How the dataset is written in SQL.

@@ -25,7 +25,6 @@ const NAMED_CONSUMERS: usize = 5;
 pub(crate) struct Engine {
     base: SessionState,
     pub(crate) compute: Compute,
-    pub(crate) parallelism: usize,
 }
 
 impl Engine {
@@ -60,7 +59,7 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_default_features()
             .build();
-        Ok(Self { base, compute, parallelism: options.parallelism.max(1) })
+        Ok(Self { base, compute })
     }
 
     /// A state for one statement of a subject, with no tables yet. The subject's own account is the default schema.
@@ -71,13 +70,15 @@ impl Engine {
         catalog.default_schema = subject.name().to_string();
         let tables: Arc<dyn CatalogProviderList> = Arc::new(MemoryCatalogProviderList::new());
         state.register_catalog_list(tables);
+        // What `now()` means in all of the statement.
+        state.mark_start_execution();
         state
     }
 
     /// Makes a dataset's slices readable for plans.
     pub(crate) fn register_store(&self, storage: &DatasetStorage) -> Result<()> {
-        let url = ObjectStoreUrl::parse(storage.store_url())?;
-        self.runtime().register_object_store(url.as_ref(), storage.store());
+        let url = ObjectStoreUrl::parse(storage.base_url().as_str())?;
+        self.runtime().register_object_store(url.as_ref(), Arc::clone(storage.store()));
         Ok(())
     }
 

@@ -73,10 +73,6 @@ impl SliceList {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &SliceEntry> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.len()).sum()
-    }
 }
 
 impl DatasetSummary {

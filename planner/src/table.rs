@@ -25,7 +25,7 @@ use crate::summary::{DatasetSummary, SliceEntry};
 /// How many bytes from the end of a slice are fetched at once: enough for the footer of nearly all of them.
 const FOOTER_HINT: usize = 64 * 1024;
 
-type DfResult<T> = std::result::Result<T, DataFusionError>;
+type DfResult<T> = Result<T, DataFusionError>;
 
 /// The rows of a dataset at a pinned head. Slices that cannot hold wanted rows are left out before any is opened.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl DatasetTable {
         slices: &[SliceEntry],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let store_url = ObjectStoreUrl::parse(self.dataset.storage.store_url())?;
+        let store_url = ObjectStoreUrl::parse(self.dataset.storage.base_url().as_str())?;
         let store = session.runtime_env().object_store(&store_url)?;
         let metadata_cache = session.runtime_env().cache_manager.get_file_metadata_cache();
         let source = ParquetSource::new(Arc::clone(&self.summary.schema))
@@ -115,7 +115,7 @@ impl DatasetTable {
         let mut group = Vec::new();
         let mut bytes = 0;
         for slice in slices {
-            let path = self.dataset.storage.object_path(ObjectKind::Data, slice.physical_hash);
+            let path = self.dataset.storage.object_path(ObjectKind::Data, &slice.physical_hash);
             group.push(PartitionedFile::new(path.to_string(), slice.size));
             bytes += slice.size;
             if bytes >= per_group && result.len() + 1 < groups {

@@ -320,7 +320,7 @@ async fn reread(
         let pending = storage.new_pending_file().await?;
         let mut file = tokio::fs::File::from_std(pending.reopen()?);
         let mut size = 0;
-        while let Some(bytes) = stream.try_next().await? {
+        while let Some(bytes) = stream.bytes.try_next().await? {
             size += bytes.len() as u64;
             file.write_all(&bytes).await.map_err(jetway_odf::Error::from)?;
         }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions,
+    Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions,
     TimestampMillisecondArray, UInt64Array,
 };
 use arrow::compute::kernels::cmp::lt_eq;
 use arrow::compute::kernels::zip::zip;
-use arrow::compute::{SortColumn, cast, concat_batches, is_not_null, lexsort_to_indices, max, min, take_record_batch};
+use arrow::compute::{SortColumn, cast, concat_batches, is_not_null, lexsort_to_indices, max, take_record_batch};
 use arrow::datatypes::{DataType, Schema, TimeUnit, TimestampMillisecondType};
 use chrono::{DateTime, Utc};
 use jetway_odf::storage::DatasetStorage;

@@ -5,9 +5,6 @@
 //! column that is called like a system column is renamed to `_name`; one that is called like the event time column is the
 //! event time (integers are seconds since 1970, text is RFC 3339). What the format cannot say is refused by name.
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
@@ -63,8 +60,7 @@ impl Shape {
                 fields.push(Field::new(name, plain, field.is_nullable()).with_metadata(field.metadata().clone()));
             }
         }
-        let mut data_schema = DataSchema::from_arrow(&Schema::new(fields)).map_err(not_storable)?;
-        data_schema.strip_encoding();
+        let data_schema = DataSchema::from_arrow(&Schema::new(fields)).map_err(not_storable)?.strip_encoding();
         // What readers will make of it, which may be another width of the same type.
         let schema = Arc::new(data_schema.to_arrow().map_err(not_storable)?);
         LogicalHasher::new(&schema).map_err(not_storable)?;

@@ -9,13 +9,14 @@
 //! Each column has a task of its own that encodes its pages and feeds its part of the logical hash while the values are
 //! in the cache; finished row groups are written and hashed behind them. Every channel is bounded.
 
+mod reread;
 mod sink;
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, SchemaRef};
-use jetway_odf::hash::{ColumnHasher, LogicalHasher};
+use jetway_odf::hash::{ColumnDigest, ColumnHasher, LogicalHash, LogicalHasher};
 use jetway_odf::identity::Multihash;
 use jetway_odf::storage::{DatasetStorage, ObjectSource};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -53,6 +54,7 @@ pub(super) struct SliceWriter {
     compute: Compute,
     schema: SchemaRef,
     lanes: Vec<Lane>,
+    hash: LogicalHash,
     factory: ArrowRowGroupWriterFactory,
     file: FileLane,
     group_rows: usize,
@@ -71,16 +73,16 @@ impl SliceWriter {
             .map_err(encoding_failed)?;
         let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
         let writers = column_writers(&factory, &file, 0)?;
-        let hasher = LogicalHasher::new(&schema)?;
+        let (hash, hashers) = LogicalHasher::new(&schema)?.split();
         let lanes = schema
             .fields()
             .iter()
-            .zip(hasher.into_columns())
+            .zip(hashers)
             .zip(writers)
             .map(|((field, hasher), writers)| Lane::start(&compute, Arc::clone(field), hasher, writers))
             .collect();
         let file = FileLane { compute: compute.clone(), writer: Some(file), writing: None, groups: 0 };
-        Ok(Self { compute, schema, lanes, factory, file, group_rows: 0, group_bytes: 0, rows: 0 })
+        Ok(Self { compute, schema, lanes, hash, factory, file, group_rows: 0, group_bytes: 0, rows: 0 })
     }
 
     /// Adds rows that have the slice's schema. Waits while the lanes are busy.
@@ -113,20 +115,20 @@ impl SliceWriter {
         if self.group_rows > 0 {
             self.end_group().await?;
         }
-        let mut columns = Vec::with_capacity(self.lanes.len());
+        let mut hashed = Vec::with_capacity(self.lanes.len());
         for lane in self.lanes {
-            columns.push(lane.finish().await?);
+            hashed.extend(lane.finish().await?);
         }
-        let logical_hash = LogicalHasher::combine(&self.schema, columns)?;
-        let writer = self.file.idle().await?;
-        let (source, physical_hash) = self
+        let (writer, schema) = (self.file.idle().await?, self.schema);
+        let (source, physical_hash, structs) = self
             .compute
             .block(move || {
-                let mut writer = writer;
-                writer.finish().map_err(encoding_failed)?;
-                Ok(writer.into_inner().map_err(encoding_failed)?.finish()?)
+                let (source, hash) = writer.into_inner().map_err(encoding_failed)?.finish()?;
+                let structs = reread::struct_digests(&schema, &source)?;
+                Ok((source, hash, structs))
             })
             .await?;
+        let logical_hash = self.hash.finish(hashed.into_iter().chain(structs))?;
         Ok(SliceFile { source, physical_hash, logical_hash, rows: self.rows })
     }
 
@@ -164,12 +166,13 @@ enum LaneInput {
 #[derive(Debug)]
 struct Lane {
     sender: Option<mpsc::Sender<LaneInput>>,
-    task: Option<Task<Result<ColumnHasher>>>,
+    task: Option<Task<Result<Option<ColumnDigest>>>>,
 }
 
 impl Lane {
     fn start(compute: &Compute, field: FieldRef, mut hasher: ColumnHasher, mut writers: Vec<ArrowColumnWriter>) -> Self {
         let (sender, mut inputs) = mpsc::channel(PIECES_AHEAD);
+        let hashes_now = !reread::is_needed(&field);
         let task = compute.spawn(async move {
             while let Some(input) = inputs.recv().await {
                 match input {
@@ -178,7 +181,9 @@ impl Lane {
                         for (leaf, writer) in leaves.iter().zip(&mut writers) {
                             writer.write(leaf).map_err(encoding_failed)?;
                         }
-                        hasher.update(&values)?;
+                        if hashes_now {
+                            hasher.update(&values)?;
+                        }
                     }
                     LaneInput::EndGroup { next, done } => {
                         let full = std::mem::replace(&mut writers, next);
@@ -188,7 +193,7 @@ impl Lane {
                     }
                 }
             }
-            Ok(hasher)
+            Ok(if hashes_now { Some(hasher.finish()?) } else { None })
         });
         Self { sender: Some(sender), task: Some(task) }
     }
@@ -213,7 +218,8 @@ impl Lane {
         }
     }
 
-    async fn finish(mut self) -> Result<ColumnHasher> {
+    /// The column's digest, unless it is to be taken from the file.
+    async fn finish(mut self) -> Result<Option<ColumnDigest>> {
         self.sender = None;
         match self.task.take() {
             Some(task) => task.join().await?,

