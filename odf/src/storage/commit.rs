@@ -55,14 +55,24 @@ impl DatasetStorage {
         blocks: &[EncodedBlock],
         objects: Vec<PendingObject>,
     ) -> Result<CommitOutcome> {
-        let Some(newest) = blocks.last() else { return Ok(CommitOutcome::Unchanged) };
+        let Some(newest) = blocks.last() else {
+            return Ok(CommitOutcome::Unchanged);
+        };
         check_links(expected_head, blocks)?;
         let introduced = introduced_objects(blocks, &objects);
-        let inserts = blocks.iter().map(|block| Insert::block(block.hash, block.bytes.clone()));
+        let inserts = blocks
+            .iter()
+            .map(|block| Insert::block(block.hash, block.bytes.clone()));
         let inserts: Vec<_> = objects.into_iter().map(Insert::from).chain(inserts).collect();
         let swap = match self.repository.local() {
-            Some(local) => self.commit_to_folder(local, expected_head, newest.hash, introduced, inserts).await?,
-            None => self.commit_to_store(expected_head, newest.hash, introduced, inserts).await?,
+            Some(local) => {
+                self.commit_to_folder(local, expected_head, newest.hash, introduced, inserts)
+                    .await?
+            }
+            None => {
+                self.commit_to_store(expected_head, newest.hash, introduced, inserts)
+                    .await?
+            }
         };
         Ok(match swap {
             HeadSwap::Swapped => CommitOutcome::Committed { head: newest.hash },
@@ -101,8 +111,11 @@ impl DatasetStorage {
         introduced: HashSet<(ObjectKind, Multihash)>,
         inserts: Vec<Insert>,
     ) -> Result<HeadSwap> {
-        let (head, (), ()) =
-            futures::try_join!(self.remote_head(), self.check_objects(introduced), self.insert_all(inserts))?;
+        let (head, (), ()) = futures::try_join!(
+            self.remote_head(),
+            self.check_objects(introduced),
+            self.insert_all(inserts)
+        )?;
         self.swap_remote_head(head, expected, new).await
     }
 
@@ -112,10 +125,16 @@ impl DatasetStorage {
             if self.object_exists(kind, &hash).await? {
                 return Ok(());
             }
-            let message = format!("{} that a block introduces is neither given nor stored", Content::Object(kind).noun());
+            let message = format!(
+                "{} that a block introduces is neither given nor stored",
+                Content::Object(kind).noun()
+            );
             Err(Error::invalid_event("D8", message).with_context("hash", hash))
         });
-        stream::iter(lookups).buffer_unordered(CONCURRENT_LOOKUPS).try_collect().await
+        stream::iter(lookups)
+            .buffer_unordered(CONCURRENT_LOOKUPS)
+            .try_collect()
+            .await
     }
 }
 
@@ -131,7 +150,11 @@ fn introduced_objects(blocks: &[EncodedBlock], given: &[PendingObject]) -> HashS
         introduced.extend(data.as_ref().map(|data| (ObjectKind::Data, data.physical_hash)));
         // A checkpoint that is only carried on was there when it was introduced.
         let checkpoint = checkpoint.as_ref().map(|checkpoint| checkpoint.physical_hash);
-        introduced.extend(checkpoint.filter(|hash| Some(*hash) != prev_checkpoint).map(|hash| (ObjectKind::Checkpoint, hash)));
+        introduced.extend(
+            checkpoint
+                .filter(|hash| Some(*hash) != prev_checkpoint)
+                .map(|hash| (ObjectKind::Checkpoint, hash)),
+        );
     }
     for object in given {
         introduced.remove(&(object.kind, object.hash));
@@ -148,7 +171,9 @@ fn check_links(expected_head: Option<Multihash>, blocks: &[EncodedBlock]) -> Res
                 0 => ("G6", "the first block to commit does not follow the expected head"),
                 _ => ("G3", "a block to commit does not follow the one before it"),
             };
-            return Err(Error::invalid_event(rule, message).with_context("hash", hash).with_context("index", index));
+            return Err(Error::invalid_event(rule, message)
+                .with_context("hash", hash)
+                .with_context("index", index));
         }
         let follows = match prev {
             None => block.sequence_number == 0,
@@ -156,9 +181,11 @@ fn check_links(expected_head: Option<Multihash>, blocks: &[EncodedBlock]) -> Res
             Some((_, None)) => block.sequence_number > 0,
         };
         if !follows {
-            return Err(Error::invalid_event("G2", "a block to commit has the wrong sequence number")
-                .with_context("hash", hash)
-                .with_context("sequence_number", block.sequence_number));
+            return Err(
+                Error::invalid_event("G2", "a block to commit has the wrong sequence number")
+                    .with_context("hash", hash)
+                    .with_context("sequence_number", block.sequence_number),
+            );
         }
         prev = Some((*hash, Some(block.sequence_number)));
     }

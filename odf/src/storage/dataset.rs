@@ -33,7 +33,9 @@ pub struct ObjectStream {
 
 impl fmt::Debug for ObjectStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ObjectStream").field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("ObjectStream")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,11 +132,18 @@ impl DatasetStorage {
     /// `InvalidIdentity` or `Malformed` if the file has no alias in it; `Io`, `Storage`.
     pub async fn alias(&self) -> Result<Option<DatasetAlias>> {
         let path = layout::file_path(&self.id, ALIAS);
-        let Some((bytes, _)) = remote::read(&**self.store(), &path, MAX_SIDE_FILE_SIZE).await? else { return Ok(None) };
+        let Some((bytes, _)) = remote::read(&**self.store(), &path, MAX_SIDE_FILE_SIZE).await? else {
+            return Ok(None);
+        };
         let text = std::str::from_utf8(&bytes).map_err(|error| {
-            Error::malformed("info/alias is not text").with_context("path", &path).with_source(error)
+            Error::malformed("info/alias is not text")
+                .with_context("path", &path)
+                .with_source(error)
         })?;
-        text.trim().parse().map(Some).map_err(|error: Error| error.with_context("path", path))
+        text.trim()
+            .parse()
+            .map(Some)
+            .map_err(|error: Error| error.with_context("path", path))
     }
 
     /// Sets the dataset's name for people in the side file `info/alias`.
@@ -151,7 +160,9 @@ impl DatasetStorage {
             None => {
                 let path = layout::file_path(&self.id, ALIAS);
                 let written = self.store().put(&path, PutPayload::from(text)).await;
-                written.map(drop).map_err(|error| remote::store_error("the alias cannot be written", &path, error))
+                written
+                    .map(drop)
+                    .map_err(|error| remote::store_error("the alias cannot be written", &path, error))
             }
         }
     }
@@ -172,7 +183,7 @@ fn check_block(found: Option<Bytes>, hash: &Multihash) -> Result<Bytes> {
 
 /// Runs work that blocks on a thread that may.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Error::new(ErrorKind::Io, "the runtime gave up on file work").with_source(error))
-    })
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Error::new(ErrorKind::Io, "the runtime gave up on file work").with_source(error)))
 }

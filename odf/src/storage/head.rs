@@ -77,14 +77,14 @@ impl DatasetStorage {
     /// somebody has built on the new block meanwhile, the chain tells.
     pub(super) async fn swap_remote_head(
         &self,
-        head: Option<StoredHead>,
+        mut head: Option<StoredHead>,
         expected: Option<Multihash>,
         new: Multihash,
     ) -> Result<HeadSwap> {
         let store: &Arc<dyn ObjectStore> = self.repository.store();
         let path = layout::file_path(&self.id, HEAD);
-        let mut head = head;
         let mut attempt = 0;
+        let mut failure = None;
         loop {
             let actual = head.as_ref().map(|head| head.hash);
             if actual == Some(new) {
@@ -95,19 +95,31 @@ impl DatasetStorage {
                     Some(actual) if attempt > 0 => self.is_built_on(actual, new, expected).await?,
                     _ => false,
                 };
-                return Ok(if was_swapped { HeadSwap::Swapped } else { HeadSwap::Conflict { actual } });
+                return Ok(if was_swapped {
+                    HeadSwap::Swapped
+                } else {
+                    HeadSwap::Conflict { actual }
+                });
             }
             if attempt == ATTEMPTS {
                 let message = "the store does not say whether the head has moved; try again";
-                return Err(Error::new(ErrorKind::Storage, message).with_context("path", path).retryable());
+                let error = Error::new(ErrorKind::Storage, message)
+                    .with_context("path", path)
+                    .retryable();
+                return Err(match failure {
+                    Some(failure) => error.with_source(failure),
+                    None => error,
+                });
             }
             attempt += 1;
             let mode = head.map_or(PutMode::Create, |head| PutMode::Update(head.version));
             match store.put_opts(&path, new.to_string().into(), mode.into()).await {
                 Ok(_) => return Ok(HeadSwap::Swapped),
-                Err(StoreError::Precondition { .. } | StoreError::AlreadyExists { .. }) => {}
+                Err(error @ (StoreError::Precondition { .. } | StoreError::AlreadyExists { .. })) => {
+                    failure = Some(error)
+                }
                 Err(error) if remote::is_transient(&error) => {
-                    tracing::debug!(object.path = %path, %error, "whether the head has moved must be read back");
+                    failure = Some(error);
                     remote::pause(attempt).await;
                 }
                 Err(error) => return Err(remote::store_error("the head cannot be moved", &path, error)),

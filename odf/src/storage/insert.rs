@@ -27,7 +27,11 @@ pub(super) struct Insert {
 
 impl Insert {
     pub(super) fn block(hash: Multihash, bytes: Bytes) -> Self {
-        Self { content: Content::Block, hash, source: ObjectSource::Bytes(bytes) }
+        Self {
+            content: Content::Block,
+            hash,
+            source: ObjectSource::Bytes(bytes),
+        }
     }
 
     /// Refuses what must not be stored under this hash. Blocks.
@@ -45,7 +49,9 @@ impl Insert {
             ObjectSource::Bytes(bytes) => {
                 let actual = Multihash::sha3_256(bytes);
                 if actual != self.hash {
-                    return Err(corrupt("does not have the hash that it is to be stored under").with_context("actual", actual));
+                    return Err(
+                        corrupt("does not have the hash that it is to be stored under").with_context("actual", actual)
+                    );
                 }
             }
             ObjectSource::File { file, size } => {
@@ -63,7 +69,11 @@ impl Insert {
 
 impl From<PendingObject> for Insert {
     fn from(PendingObject { kind, hash, source }: PendingObject) -> Self {
-        Self { content: Content::Object(kind), hash, source }
+        Self {
+            content: Content::Object(kind),
+            hash,
+            source,
+        }
     }
 }
 
@@ -127,7 +137,11 @@ impl DatasetStorage {
                 local.stage(&id, insert)
             })
         };
-        let staged: Vec<_> = stream::iter(inserts).map(stage).buffer_unordered(CONCURRENCY).try_collect().await?;
+        let staged: Vec<_> = stream::iter(inserts)
+            .map(stage)
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await?;
         if staged.iter().any(Option::is_some) {
             blocking(move || staged.into_iter().flatten().try_for_each(local::Staged::publish)).await?;
         }
@@ -143,6 +157,11 @@ impl DatasetStorage {
     async fn upload(&self, insert: Insert) -> Result<()> {
         let insert = blocking(move || insert.verify().map(|()| insert)).await?;
         let path = layout::content_path(&self.id, insert.content, &insert.hash);
+        // Held until the upload ends.
+        let _turn = match insert.source.size() {
+            ..=remote::PART_SIZE => None,
+            _ => self.repository.large_uploads().acquire().await.ok(),
+        };
         remote::upload(self.repository.store(), &path, insert.source).await
     }
 }

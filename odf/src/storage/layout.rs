@@ -73,7 +73,9 @@ pub(super) fn file_path(id: &DatasetId, (folder, name): (&str, &str)) -> Path {
 /// The dataset that a folder's name stands for; other folders are not ours to touch.
 pub(super) fn parse_folder_name(name: &str) -> Option<DatasetId> {
     // Other spellings of the same key are foreign names: each dataset has one folder.
-    DatasetId::from_multibase(name).ok().filter(|id| id.to_multibase() == name)
+    DatasetId::from_multibase(name)
+        .ok()
+        .filter(|id| id.to_multibase() == name)
 }
 
 /// Reads `refs/head`.
@@ -87,11 +89,17 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Multihash> {
         ))
     };
     if bytes.len() != HEAD_LEN {
-        let reason = if bytes.ends_with(b"\n") { "ends in a line break" } else { "has the wrong length" };
+        let reason = if bytes.ends_with(b"\n") {
+            "ends in a line break"
+        } else {
+            "has the wrong length"
+        };
         return Err(malformed(reason).with_context("length", bytes.len()));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| malformed("is not text").with_source(error))?;
-    let hash: Multihash = text.parse().map_err(|error: Error| malformed("is not a hash").with_source(error))?;
+    let hash: Multihash = text
+        .parse()
+        .map_err(|error: Error| malformed("is not a hash").with_source(error))?;
     if hash.codec() != Multicodec::Sha3_256 {
         return Err(malformed("is a hash of another kind").with_context("codec", hash.codec().name()));
     }
@@ -100,5 +108,9 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Multihash> {
 
 /// What to say of a file that is larger than anything that belongs there.
 pub(super) fn too_large(limit: u64) -> Error {
-    Error::new(ErrorKind::Corrupt, "the file is larger than anything that belongs under its name").with_context("limit", limit)
+    Error::new(
+        ErrorKind::Corrupt,
+        "the file is larger than anything that belongs under its name",
+    )
+    .with_context("limit", limit)
 }

@@ -51,15 +51,21 @@ pub(super) struct StagedHead {
 impl LocalRepository {
     /// Opens the folder, creates it if it is not there, and cleans up after dead processes.
     pub(super) fn open(root: &Path) -> Result<Self> {
-        create_folders(root).and_then(|()| std::fs::canonicalize(root)).map_err(|error| {
-            Error::new(ErrorKind::Io, "the repository's folder cannot be created or opened")
-                .with_context("path", root.display())
-                .with_source(error)
-        }).map(|root| {
-            let repository = Self { root, prepared: Mutex::new(HashSet::new()) };
-            repository.sweep();
-            repository
-        })
+        create_folders(root)
+            .and_then(|()| std::fs::canonicalize(root))
+            .map_err(|error| {
+                Error::new(ErrorKind::Io, "the repository's folder cannot be created or opened")
+                    .with_context("path", root.display())
+                    .with_source(error)
+            })
+            .map(|root| {
+                let repository = Self {
+                    root,
+                    prepared: Mutex::new(HashSet::new()),
+                };
+                repository.sweep();
+                repository
+            })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -125,10 +131,13 @@ impl LocalRepository {
         } else {
             // A rename cannot cross file systems.
             let mut copy = self.new_pending_file(id)?;
-            io::copy(&mut file.reopen()?, &mut copy).map_err(|error| io_error("a file cannot be copied", copy.path(), error))?;
+            io::copy(&mut file.reopen()?, &mut copy)
+                .map_err(|error| io_error("a file cannot be copied", copy.path(), error))?;
             copy
         };
-        file.as_file().sync_data().map_err(|error| io_error("a file cannot be made durable", file.path(), error))?;
+        file.as_file()
+            .sync_data()
+            .map_err(|error| io_error("a file cannot be made durable", file.path(), error))?;
         Ok(Some(Staged { file, target }))
     }
 
@@ -170,8 +179,12 @@ impl LocalRepository {
 
     pub(super) fn read_head(&self, id: &DatasetId) -> Result<Option<Multihash>> {
         let path = self.file_path(id, HEAD);
-        let Some(bytes) = read_file(&path, MAX_SIDE_FILE_SIZE)? else { return Ok(None) };
-        layout::parse_head(&bytes).map(Some).map_err(|error| error.with_context("path", path.display()))
+        let Some(bytes) = read_file(&path, MAX_SIDE_FILE_SIZE)? else {
+            return Ok(None);
+        };
+        layout::parse_head(&bytes)
+            .map(Some)
+            .map_err(|error| error.with_context("path", path.display()))
     }
 
     /// The datasets that have a folder, in the order of their names.
@@ -179,7 +192,9 @@ impl LocalRepository {
         let entries = std::fs::read_dir(&self.root)
             .and_then(Iterator::collect::<io::Result<Vec<_>>>)
             .map_err(|error| io_error("the repository cannot be listed", &self.root, error))?;
-        let ids = entries.iter().filter_map(|entry| layout::parse_folder_name(entry.file_name().to_str()?));
+        let ids = entries
+            .iter()
+            .filter_map(|entry| layout::parse_folder_name(entry.file_name().to_str()?));
         let mut ids: Vec<_> = ids.collect();
         ids.sort_unstable();
         Ok(ids)
@@ -199,12 +214,17 @@ impl LocalRepository {
             Err(error) => return Err(io_error("refs/head cannot be removed", &head, error)),
         }
         // Under another name nobody adds to the folder while it is emptied.
-        let deleted = self.root.join(format!("{DELETED_PREFIX}{}-{:016x}", id.to_multibase(), rand::random::<u64>()));
+        let deleted = self.root.join(format!(
+            "{DELETED_PREFIX}{}-{:016x}",
+            id.to_multibase(),
+            rand::random::<u64>()
+        ));
         std::fs::rename(&folder, &deleted).map_err(|error| io_error("a dataset cannot be removed", &folder, error))?;
         self.lock_prepared().remove(id);
         sync_folder(&self.root)?;
         drop(lock);
-        std::fs::remove_dir_all(&deleted).map_err(|error| io_error("a deleted dataset cannot be cleaned up", &deleted, error))
+        std::fs::remove_dir_all(&deleted)
+            .map_err(|error| io_error("a deleted dataset cannot be cleaned up", &deleted, error))
     }
 
     /// Waits for the dataset's lock. The lock goes with the process that holds it.
@@ -213,7 +233,12 @@ impl LocalRepository {
         let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             let failed = |error| io_error("a dataset cannot be locked", &path, error);
-            let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)
+                .map_err(failed)?;
             match file.try_lock() {
                 Ok(()) => {
                     // The dataset may have been deleted, lock file and all, and created again meanwhile.
@@ -228,7 +253,9 @@ impl LocalRepository {
                 }
                 Err(std::fs::TryLockError::WouldBlock) => {
                     let message = "another process holds the dataset's lock and does not go on; find it (`fuser` on the lock file) and end it";
-                    return Err(Error::new(ErrorKind::Io, message).with_context("path", path.display()).retryable());
+                    return Err(Error::new(ErrorKind::Io, message)
+                        .with_context("path", path.display())
+                        .retryable());
                 }
                 Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
             }
@@ -237,7 +264,9 @@ impl LocalRepository {
 
     /// Deletes what processes left that died while they wrote or deleted.
     fn sweep(&self) {
-        let Ok(entries) = std::fs::read_dir(&self.root) else { return };
+        let Ok(entries) = std::fs::read_dir(&self.root) else {
+            return;
+        };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
@@ -260,7 +289,8 @@ impl Staged {
     /// Gives the file its final name, over whatever is there. It is durable only once its folder is, too.
     pub(super) fn publish(self) -> Result<()> {
         let Self { file, target } = self;
-        file.persist(&target).map_err(|error| io_error("a file cannot be moved into place", &target, error))
+        file.persist(&target)
+            .map_err(|error| io_error("a file cannot be moved into place", &target, error))
     }
 }
 
@@ -282,7 +312,9 @@ pub(super) fn read_file(path: &Path, limit: u64) -> Result<Option<Bytes>> {
 
 /// Makes the names within a folder durable.
 pub(super) fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| io_error("a folder cannot be made durable", path, error))
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| io_error("a folder cannot be made durable", path, error))
 }
 
 /// Creates a folder and the ones above it so that they outlive a power failure.
@@ -304,5 +336,7 @@ fn create_folders(path: &Path) -> io::Result<()> {
 }
 
 fn io_error(message: &str, path: &Path, error: io::Error) -> Error {
-    Error::new(ErrorKind::Io, message).with_context("path", path.display()).with_source(error)
+    Error::new(ErrorKind::Io, message)
+        .with_context("path", path.display())
+        .with_source(error)
 }

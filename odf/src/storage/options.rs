@@ -52,7 +52,9 @@ impl S3Options {
     ) -> Result<AmazonS3Builder> {
         let mut builder = AmazonS3Builder::new();
         for (name, value) in environment.filter(|(name, _)| name.starts_with("AWS_")) {
-            let Ok(key) = name.to_ascii_lowercase().parse() else { continue };
+            let Ok(key) = name.to_ascii_lowercase().parse() else {
+                continue;
+            };
             // A token from the environment belongs to the key pair from the environment.
             if self.access_key_id.is_some() && matches!(key, AmazonS3ConfigKey::Token) {
                 continue;
@@ -69,7 +71,9 @@ impl S3Options {
             });
         match (&self.access_key_id, &self.secret_access_key) {
             (Some(id), Some(secret)) => {
-                builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose_secret());
+                builder = builder
+                    .with_access_key_id(id)
+                    .with_secret_access_key(secret.expose_secret());
             }
             (None, None) => {}
             _ => {

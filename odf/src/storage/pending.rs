@@ -142,7 +142,12 @@ pub(super) fn sweep(folder: &Path, now: SystemTime) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let is_ours = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(|random| random.len() == RANDOM_LEN);
+        let is_ours = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX))
+            .is_some_and(|random| {
+                random.len() == RANDOM_LEN && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            });
         if is_ours && is_abandoned(&entry.path(), now).unwrap_or(false) {
             match std::fs::remove_file(entry.path()) {
                 Ok(()) => tracing::info!(file.path = %entry.path().display(), "deleted what a dead process had left"),
@@ -155,6 +160,8 @@ pub(super) fn sweep(folder: &Path, now: SystemTime) {
 /// Age alone would take a file from a writer that waits, the lock alone one that was created a moment ago.
 fn is_abandoned(path: &Path, now: SystemTime) -> io::Result<bool> {
     let metadata = std::fs::symlink_metadata(path)?;
-    let is_old = now.duration_since(metadata.modified()?).is_ok_and(|age| age >= ABANDONED_AFTER);
+    let is_old = now
+        .duration_since(metadata.modified()?)
+        .is_ok_and(|age| age >= ABANDONED_AFTER);
     Ok(metadata.is_file() && is_old && File::open(path)?.try_lock().is_ok())
 }

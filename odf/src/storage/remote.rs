@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{
-    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion, WriteMultipart,
-};
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion, WriteMultipart};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Multihash;
@@ -21,13 +19,17 @@ use crate::storage::pending::{ObjectSource, PendingFile};
 pub(super) const ATTEMPTS: u32 = 5;
 
 /// Objects above this size are uploaded in parts of at least this size.
-const PART_SIZE: u64 = 8 << 20;
+pub(super) const PART_SIZE: u64 = 8 << 20;
 
 /// S3 takes up to 10 000 parts.
 const MAX_PARTS: u64 = 9_000;
 
-/// Parts of one object that are on the way at the same time. Times [`PART_SIZE`], the memory that an upload takes.
+/// Parts of one object that are on the way at the same time.
 const CONCURRENT_PARTS: usize = 4;
+
+/// Objects that are uploaded in parts at the same time, by all of a process's users of a repository. Times
+/// [`CONCURRENT_PARTS`] times [`PART_SIZE`], the memory that uploads take.
+pub(super) const LARGE_UPLOADS: usize = 4;
 
 /// The head of a chain, and what the store needs to know to replace just that one.
 #[derive(Debug)]
@@ -38,7 +40,9 @@ pub(super) struct StoredHead {
 
 /// Reads `refs/head`.
 pub(super) async fn read_head(store: &dyn ObjectStore, path: &Path) -> Result<Option<StoredHead>> {
-    let Some((bytes, version)) = read(store, path, MAX_SIDE_FILE_SIZE).await? else { return Ok(None) };
+    let Some((bytes, version)) = read(store, path, MAX_SIDE_FILE_SIZE).await? else {
+        return Ok(None);
+    };
     let hash = layout::parse_head(&bytes).map_err(|error| error.with_context("path", path))?;
     Ok(Some(StoredHead { hash, version }))
 }
@@ -53,8 +57,14 @@ pub(super) async fn read(store: &dyn ObjectStore, path: &Path, limit: u64) -> Re
     if object.meta.size > limit {
         return Err(layout::too_large(limit).with_context("path", path));
     }
-    let version = UpdateVersion { e_tag: object.meta.e_tag.clone(), version: object.meta.version.clone() };
-    let bytes = object.bytes().await.map_err(|error| store_error("an object cannot be read", path, error))?;
+    let version = UpdateVersion {
+        e_tag: object.meta.e_tag.clone(),
+        version: object.meta.version.clone(),
+    };
+    let bytes = object
+        .bytes()
+        .await
+        .map_err(|error| store_error("an object cannot be read", path, error))?;
     Ok(Some((bytes, version)))
 }
 
@@ -85,15 +95,17 @@ pub(super) async fn upload(store: &Arc<dyn ObjectStore>, path: &Path, source: Ob
             Err(error) => error,
         };
         match error {
-            StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } => match self::size(&**store, path).await? {
-                Some(stored) if stored == size => return Ok(()),
-                Some(stored) => {
-                    tracing::warn!(object.path = %path, object.size = stored, expected.size = size, "an object of the wrong size is replaced");
-                    mode = PutMode::Overwrite;
+            StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } => {
+                match self::size(&**store, path).await? {
+                    Some(stored) if stored == size => return Ok(()),
+                    Some(stored) => {
+                        tracing::warn!(object.path = %path, object.size = stored, expected.size = size, "an object of the wrong size is replaced");
+                        mode = PutMode::Overwrite;
+                    }
+                    // S3 answers so, too, when another request for the name is on its way.
+                    None => {}
                 }
-                // S3 answers so, too, when another request for the name is on its way.
-                None => {}
-            },
+            }
             ref error if is_transient(error) => {}
             error => return Err(store_error("an object cannot be written", path, error)),
         }
@@ -161,7 +173,11 @@ async fn upload_in_parts(store: &Arc<dyn ObjectStore>, path: &Path, source: Obje
 async fn read_part(file: &Arc<PendingFile>, offset: u64, length: u64) -> Result<Bytes> {
     let file = Arc::clone(file);
     blocking(move || {
-        let mut part = vec![0; usize::try_from(length).map_err(|error| Error::unsupported("a part is too large").with_source(error))?];
+        let mut part = vec![
+            0;
+            usize::try_from(length)
+                .map_err(|error| Error::unsupported("a part is too large").with_source(error))?
+        ];
         file.as_file().read_exact_at(&mut part, offset)?;
         Ok(part.into())
     })
@@ -183,15 +199,19 @@ pub(super) fn is_transient(error: &StoreError) -> bool {
 pub(super) fn store_error(message: &str, path: &Path, error: StoreError) -> Error {
     let (kind, advice) = match &error {
         StoreError::NotFound { .. } => (ErrorKind::NotFound, ""),
-        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-            (ErrorKind::Storage, "; check the repository's credentials and the bucket's policy")
-        }
-        StoreError::NotImplemented { .. } | StoreError::NotSupported { .. } => {
-            (ErrorKind::Unsupported, "; the repository needs a store with conditional puts")
-        }
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => (
+            ErrorKind::Storage,
+            "; check the repository's credentials and the bucket's policy",
+        ),
+        StoreError::NotImplemented { .. } | StoreError::NotSupported { .. } => (
+            ErrorKind::Unsupported,
+            "; the repository needs a store with conditional puts",
+        ),
         _ => (ErrorKind::Storage, ""),
     };
     let is_transient = is_transient(&error);
-    let error = Error::new(kind, format!("{message}{advice}")).with_context("path", path).with_source(error);
+    let error = Error::new(kind, format!("{message}{advice}"))
+        .with_context("path", path)
+        .with_source(error);
     if is_transient { error.retryable() } else { error }
 }

@@ -11,6 +11,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::codec::EncodedBlock;
@@ -42,6 +43,7 @@ struct Inner {
     /// anything durable.
     local: Option<Arc<LocalRepository>>,
     temp_dir: PathBuf,
+    large_uploads: Semaphore,
 }
 
 impl Repository {
@@ -66,20 +68,26 @@ impl Repository {
             .map_err(|error| malformed("the repository's location is neither a path nor a URL").with_source(error))?;
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
             // It may hold a secret, so it is not repeated.
-            return Err(Error::malformed("a repository's URL must not have credentials, a query or a fragment; use the options"));
+            return Err(Error::malformed(
+                "a repository's URL must not have credentials, a query or a fragment; use the options",
+            ));
         }
         match url.scheme() {
             "file" => match url.to_file_path() {
                 Ok(path) => Self::open_folder(path, temp_dir).await,
-                Err(()) => Err(malformed("a file URL must name an absolute path on this host, such as file:///data")),
+                Err(()) => Err(malformed(
+                    "a file URL must name an absolute path on this host, such as file:///data",
+                )),
             },
             "memory" => {
                 let identity = format!("{:032x}", rand::random::<u128>());
                 Self::new(url, &identity, Arc::new(InMemory::new()), None, temp_dir)
             }
             "s3" => Self::open_s3(url, options).await,
-            _ => Err(Error::unsupported("a repository's location must be a path or start with file:, s3: or memory:")
-                .with_context("location", location)),
+            _ => Err(
+                Error::unsupported("a repository's location must be a path or start with file:, s3: or memory:")
+                    .with_context("location", location),
+            ),
         }
     }
 
@@ -97,10 +105,12 @@ impl Repository {
     async fn open_folder(path: PathBuf, temp_dir: Option<PathBuf>) -> Result<Self> {
         blocking(move || {
             let local = LocalRepository::open(&path)?;
-            let store = LocalFileSystem::new_with_prefix(local.root())
-                .map_err(|error| remote::store_error("the repository's folder cannot be opened", &Path::default(), error))?;
-            let url = Url::from_directory_path(local.root())
-                .map_err(|()| Error::malformed("the repository's path is not a valid one").with_context("path", path.display()))?;
+            let store = LocalFileSystem::new_with_prefix(local.root()).map_err(|error| {
+                remote::store_error("the repository's folder cannot be opened", &Path::default(), error)
+            })?;
+            let url = Url::from_directory_path(local.root()).map_err(|()| {
+                Error::malformed("the repository's path is not a valid one").with_context("path", path.display())
+            })?;
             let identity = url.to_string();
             Self::new(url, &identity, Arc::new(store), Some(Arc::new(local)), temp_dir)
         })
@@ -108,15 +118,22 @@ impl Repository {
     }
 
     async fn open_s3(url: Url, options: &RepositoryOptions) -> Result<Self> {
-        let failed = |error: StoreError| remote::store_error("the repository on S3 cannot be opened", &Path::default(), error);
+        let failed =
+            |error: StoreError| remote::store_error("the repository on S3 cannot be opened", &Path::default(), error);
         let bucket = url.host_str().filter(|bucket| !bucket.is_empty()).ok_or_else(|| {
             Error::malformed("the URL must name a bucket, such as s3://bucket/prefix").with_context("location", &url)
         })?;
-        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let builder = options.s3.builder(bucket, environment)?;
-        let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
-        let prefix = Path::from_url_path(url.path())
-            .map_err(|error| Error::malformed("the URL has an invalid path").with_context("location", &url).with_source(error))?;
+        let endpoint = builder
+            .get_config_value(&AmazonS3ConfigKey::Endpoint)
+            .unwrap_or_default();
+        let prefix = Path::from_url_path(url.path()).map_err(|error| {
+            Error::malformed("the URL has an invalid path")
+                .with_context("location", &url)
+                .with_source(error)
+        })?;
         let store = builder.build().map_err(failed)?;
         let store: Arc<dyn ObjectStore> = match prefix.as_ref() {
             "" => Arc::new(store),
@@ -149,7 +166,17 @@ impl Repository {
         let base_url = Url::parse(&format!("odf://{name}/"))
             .map_err(|error| Error::malformed("the repository cannot be named").with_source(error))?;
         let temp_dir = temp_dir.unwrap_or_else(std::env::temp_dir);
-        Ok(Self { inner: Arc::new(Inner { url, base_url, store, local, temp_dir }) })
+        let large_uploads = Semaphore::new(remote::LARGE_UPLOADS);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                url,
+                base_url,
+                store,
+                local,
+                temp_dir,
+                large_uploads,
+            }),
+        })
     }
 
     /// Where the repository is, for people.
@@ -174,7 +201,10 @@ impl Repository {
     /// A dataset that may or may not exist; [`DatasetStorage::head`] tells.
     #[must_use]
     pub fn dataset(&self, id: DatasetId) -> DatasetStorage {
-        DatasetStorage { repository: self.clone(), id }
+        DatasetStorage {
+            repository: self.clone(),
+            id,
+        }
     }
 
     /// Makes room for a new dataset. It exists once something is committed to it.
@@ -197,7 +227,12 @@ impl Repository {
     ///
     /// # Errors
     /// `Conflict` if the dataset exists; otherwise as [`DatasetStorage::commit`], and `InvalidEvent` if there is no block.
-    pub async fn create(&self, id: DatasetId, alias: Option<&DatasetAlias>, blocks: &[EncodedBlock]) -> Result<DatasetStorage> {
+    pub async fn create(
+        &self,
+        id: DatasetId,
+        alias: Option<&DatasetAlias>,
+        blocks: &[EncodedBlock],
+    ) -> Result<DatasetStorage> {
         let dataset = self.create_dataset(id).await?;
         if let Some(alias) = alias {
             dataset.set_alias(alias).await?;
@@ -205,9 +240,11 @@ impl Repository {
         match dataset.commit(None, blocks, Vec::new()).await? {
             CommitOutcome::Committed { .. } => Ok(dataset),
             CommitOutcome::Conflict { .. } => Err(exists_already(&id)),
-            CommitOutcome::Unchanged => {
-                Err(Error::invalid_event("G1", "a dataset starts with a Seed block; none was given").with_context("dataset", id))
-            }
+            CommitOutcome::Unchanged => Err(Error::invalid_event(
+                "G1",
+                "a dataset starts with a Seed block; none was given",
+            )
+            .with_context("dataset", id)),
         }
     }
 
@@ -236,7 +273,8 @@ impl Repository {
             return blocking(move || local.folders()).await;
         }
         let listed = self.store().list_with_delimiter(None).await;
-        let listed = listed.map_err(|error| remote::store_error("the repository cannot be listed", &Path::default(), error))?;
+        let listed =
+            listed.map_err(|error| remote::store_error("the repository cannot be listed", &Path::default(), error))?;
         let names = listed.common_prefixes.iter().filter_map(Path::filename);
         Ok(names.filter_map(layout::parse_folder_name).collect())
     }
@@ -258,7 +296,11 @@ impl Repository {
             Err(error) => return Err(failed(error, &head)),
         }
         let folder = Path::from(id.to_multibase());
-        let objects = self.store().list(Some(&folder)).map_ok(|object| object.location).boxed();
+        let objects = self
+            .store()
+            .list(Some(&folder))
+            .map_ok(|object| object.location)
+            .boxed();
         let deleted = self.store().delete_stream(objects).map(|outcome| match outcome {
             Err(StoreError::NotFound { .. }) | Ok(_) => Ok(()),
             Err(error) => Err(failed(error, &folder)),
@@ -268,6 +310,11 @@ impl Repository {
 
     pub(super) fn local(&self) -> Option<&Arc<LocalRepository>> {
         self.inner.local.as_ref()
+    }
+
+    /// Whoever uploads a large object takes a turn here.
+    pub(super) fn large_uploads(&self) -> &Semaphore {
+        &self.inner.large_uploads
     }
 
     /// A file to write to before its upload. Blocks.

@@ -94,12 +94,24 @@ fn options_go_over_the_environment() {
     // The token of the environment does not go with the key of the options.
     assert_eq!(
         values(&own),
-        [some("https://own"), some("eu-north-1"), some("own-id"), some("own-secret"), None]
+        [
+            some("https://own"),
+            some("eu-north-1"),
+            some("own-id"),
+            some("own-secret"),
+            None
+        ]
     );
     assert!(!format!("{own:?}").contains("own-secret"));
 
-    let half = S3Options { access_key_id: some("own-id"), ..S3Options::default() };
-    assert_eq!(half.builder("bucket", environment()).unwrap_err().kind(), ErrorKind::Unsupported);
+    let half = S3Options {
+        access_key_id: some("own-id"),
+        ..S3Options::default()
+    };
+    assert_eq!(
+        half.builder("bucket", environment()).unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
 }
 
 #[test]

@@ -1,5 +1,12 @@
 //! Repositories: one suite for every kind of store, and what only one kind can show.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod blocks;
 mod conformance;
 mod crash;

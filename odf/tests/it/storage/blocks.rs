@@ -16,13 +16,19 @@ pub(crate) fn new_id() -> DatasetId {
 }
 
 pub(crate) fn seed(id: &DatasetId) -> EncodedBlock {
-    let event = Seed { dataset_id: *id, dataset_kind: DatasetKind::Root };
+    let event = Seed {
+        dataset_id: *id,
+        dataset_kind: DatasetKind::Root,
+    };
     encode(None, MetadataEvent::Seed(event))
 }
 
 /// A block that follows `prev`, and differs from others with another `text`.
 pub(crate) fn info(prev: &EncodedBlock, text: &str) -> EncodedBlock {
-    let event = SetInfo { description: Some(text.to_owned()), keywords: None };
+    let event = SetInfo {
+        description: Some(text.to_owned()),
+        keywords: None,
+    };
     encode(Some(prev), MetadataEvent::SetInfo(event))
 }
 
@@ -34,7 +40,13 @@ pub(crate) fn add_data(prev: &EncodedBlock, data: &[u8]) -> EncodedBlock {
         offset_interval: OffsetInterval { start: 0, end: 9 },
         size: data.len() as u64,
     };
-    encode(Some(prev), MetadataEvent::AddData(AddData { new_data: Some(slice), ..AddData::default() }))
+    encode(
+        Some(prev),
+        MetadataEvent::AddData(AddData {
+            new_data: Some(slice),
+            ..AddData::default()
+        }),
+    )
 }
 
 pub(crate) fn encode(prev: Option<&EncodedBlock>, event: MetadataEvent) -> EncodedBlock {
@@ -57,7 +69,10 @@ pub(crate) async fn create(repository: &Repository) -> (DatasetStorage, EncodedB
 
 /// Commits one block without objects.
 pub(crate) async fn commit(dataset: &DatasetStorage, prev: &EncodedBlock, block: &EncodedBlock) -> CommitOutcome {
-    dataset.commit(Some(prev.hash), std::slice::from_ref(block), Vec::new()).await.unwrap()
+    dataset
+        .commit(Some(prev.hash), std::slice::from_ref(block), Vec::new())
+        .await
+        .unwrap()
 }
 
 /// The chain as it is stored, newest block first. Each block is checked against its hash.

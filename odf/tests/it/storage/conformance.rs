@@ -59,7 +59,12 @@ pub(crate) async fn check<F: Future<Output = Repository>>(new_repository: impl F
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory() {
-    check(|| async { Repository::open("memory:", &RepositoryOptions::default()).await.unwrap() }).await;
+    check(|| async {
+        Repository::open("memory:", &RepositoryOptions::default())
+            .await
+            .unwrap()
+    })
+    .await;
 }
 
 async fn a_head_moves_only_from_the_expected_block(repository: Repository) {
@@ -73,22 +78,34 @@ async fn a_head_moves_only_from_the_expected_block(repository: Repository) {
     let swap = async |expected, new| dataset.compare_and_swap_head(expected, new).await.unwrap();
 
     assert_eq!(dataset.head().await.unwrap(), None);
-    assert_eq!(swap(Some(seed.hash), next.hash).await, HeadSwap::Conflict { actual: None });
+    assert_eq!(
+        swap(Some(seed.hash), next.hash).await,
+        HeadSwap::Conflict { actual: None }
+    );
     assert_eq!(swap(None, seed.hash).await, HeadSwap::Swapped);
     assert_eq!(dataset.head().await.unwrap(), Some(seed.hash));
-    assert_eq!(swap(None, next.hash).await, HeadSwap::Conflict { actual: Some(seed.hash) });
+    assert_eq!(
+        swap(None, next.hash).await,
+        HeadSwap::Conflict {
+            actual: Some(seed.hash)
+        }
+    );
     assert_eq!(swap(Some(seed.hash), next.hash).await, HeadSwap::Swapped);
     // Back, as a reset does.
     assert_eq!(swap(Some(next.hash), seed.hash).await, HeadSwap::Swapped);
     assert_eq!(dataset.head().await.unwrap(), Some(seed.hash));
 
-    let raw = dataset.store().get(&Path::from(format!("{}/refs/head", id.to_multibase()))).await.unwrap();
+    let raw = dataset
+        .store()
+        .get(&Path::from(format!("{}/refs/head", id.to_multibase())))
+        .await
+        .unwrap();
     assert_eq!(raw.bytes().await.unwrap(), seed.hash.to_string().as_bytes());
 }
 
 async fn one_of_many_writers_wins_each_generation(repository: Repository) {
     const WRITERS: usize = 16;
-    const GENERATIONS: usize = 5;
+    const GENERATIONS: usize = 3;
     let (dataset, mut newest) = blocks::create(&repository).await;
     for generation in 0..GENERATIONS {
         let start = Arc::new(tokio::sync::Barrier::new(WRITERS));
@@ -108,7 +125,12 @@ async fn one_of_many_writers_wins_each_generation(repository: Repository) {
         let (outcome, winner) = winners.into_iter().next().unwrap();
         assert_eq!(outcome, CommitOutcome::Committed { head: winner.hash });
         for (outcome, _) in losers {
-            assert_eq!(outcome, CommitOutcome::Conflict { actual: Some(winner.hash) });
+            assert_eq!(
+                outcome,
+                CommitOutcome::Conflict {
+                    actual: Some(winner.hash)
+                }
+            );
         }
         newest = winner;
     }
@@ -119,15 +141,24 @@ async fn a_swap_can_be_repeated(repository: Repository) {
     let (dataset, seed) = blocks::create(&repository).await;
     let next = blocks::info(&seed, "next");
     for _ in 0..2 {
-        assert_eq!(blocks::commit(&dataset, &seed, &next).await, CommitOutcome::Committed { head: next.hash });
-        assert_eq!(dataset.compare_and_swap_head(Some(seed.hash), next.hash).await.unwrap(), HeadSwap::Swapped);
+        assert_eq!(
+            blocks::commit(&dataset, &seed, &next).await,
+            CommitOutcome::Committed { head: next.hash }
+        );
+        assert_eq!(
+            dataset.compare_and_swap_head(Some(seed.hash), next.hash).await.unwrap(),
+            HeadSwap::Swapped
+        );
     }
 }
 
 async fn a_head_needs_its_block(repository: Repository) {
     let (dataset, seed) = blocks::create(&repository).await;
     let missing = Multihash::sha3_256(b"missing");
-    let error = dataset.compare_and_swap_head(Some(seed.hash), missing).await.unwrap_err();
+    let error = dataset
+        .compare_and_swap_head(Some(seed.hash), missing)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(dataset.head().await.unwrap(), Some(seed.hash));
 }
@@ -152,11 +183,25 @@ async fn putting_twice_is_putting_once(repository: Repository) {
     for kind in [ObjectKind::Data, ObjectKind::Checkpoint] {
         assert!(!dataset.object_exists(kind, &hash).await.unwrap());
         let mut modified = Vec::new();
-        for source in [ObjectSource::Bytes(data.clone()), file_with(&dataset, &data).await, data.clone().into()] {
+        for source in [
+            ObjectSource::Bytes(data.clone()),
+            file_with(&dataset, &data).await,
+            data.clone().into(),
+        ] {
             dataset.put_object(kind, hash, source).await.unwrap();
-            modified.push(dataset.store().head(&dataset.object_path(kind, &hash)).await.unwrap().last_modified);
+            modified.push(
+                dataset
+                    .store()
+                    .head(&dataset.object_path(kind, &hash))
+                    .await
+                    .unwrap()
+                    .last_modified,
+            );
         }
-        assert!(modified.iter().all(|time| *time == modified[0]), "an object was written again");
+        assert!(
+            modified.iter().all(|time| *time == modified[0]),
+            "an object was written again"
+        );
         assert!(dataset.object_exists(kind, &hash).await.unwrap());
         assert_eq!(read(&dataset, kind, &hash).await, data);
     }
@@ -168,7 +213,10 @@ async fn putting_twice_is_putting_once(repository: Repository) {
     // What was cut off by a crash of something else is made whole.
     let path = dataset.object_path(ObjectKind::Data, &hash);
     dataset.store().put(&path, Bytes::new().into()).await.unwrap();
-    dataset.put_object(ObjectKind::Data, hash, data.clone().into()).await.unwrap();
+    dataset
+        .put_object(ObjectKind::Data, hash, data.clone().into())
+        .await
+        .unwrap();
     assert_eq!(read(&dataset, ObjectKind::Data, &hash).await, data);
 }
 
@@ -178,11 +226,21 @@ async fn wrong_bytes_are_refused(repository: Repository) {
     let wrong = Bytes::from_static(b"wrong");
     assert_corrupt(dataset.put_block(hash, wrong.clone()).await);
     assert_corrupt(dataset.put_object(ObjectKind::Data, hash, wrong.into()).await);
-    let ObjectSource::File { file, .. } = file_with(&dataset, b"righ").await else { panic!("not a file") };
-    assert_corrupt(dataset.put_object(ObjectKind::Data, hash, ObjectSource::File { file, size: 5 }).await);
+    let ObjectSource::File { file, .. } = file_with(&dataset, b"righ").await else {
+        panic!("not a file")
+    };
+    assert_corrupt(
+        dataset
+            .put_object(ObjectKind::Data, hash, ObjectSource::File { file, size: 5 })
+            .await,
+    );
     assert_corrupt(dataset.put_block(hash, vec![0; MAX_BLOCK_SIZE + 1].into()).await);
     let logical = Multihash::arrow0_sha3_256(*hash.digest());
-    assert_corrupt(dataset.put_object(ObjectKind::Data, logical, file_with(&dataset, b"right").await).await);
+    assert_corrupt(
+        dataset
+            .put_object(ObjectKind::Data, logical, file_with(&dataset, b"right").await)
+            .await,
+    );
     assert!(!dataset.object_exists(ObjectKind::Data, &hash).await.unwrap());
 }
 
@@ -191,7 +249,12 @@ async fn damaged_blocks_are_detected(repository: Repository) {
     let path = Path::from(format!("{}/blocks/{}", dataset.id().to_multibase(), seed.hash));
     let mut flipped = seed.bytes.to_vec();
     flipped[20] ^= 1;
-    for damaged in [flipped, seed.bytes[..seed.bytes.len() - 1].to_vec(), Vec::new(), vec![0; MAX_BLOCK_SIZE + 1]] {
+    for damaged in [
+        flipped,
+        seed.bytes[..seed.bytes.len() - 1].to_vec(),
+        Vec::new(),
+        vec![0; MAX_BLOCK_SIZE + 1],
+    ] {
         dataset.store().put(&path, damaged.into()).await.unwrap();
         let error = dataset.block(&seed.hash).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -206,7 +269,10 @@ async fn what_is_not_there_is_not_found(repository: Repository) {
         assert_eq!(dataset.block(&missing).await.unwrap_err().kind(), ErrorKind::NotFound);
         for kind in [ObjectKind::Data, ObjectKind::Checkpoint] {
             assert!(!dataset.object_exists(kind, &missing).await.unwrap());
-            assert_eq!(dataset.open_object(kind, &missing).await.unwrap_err().kind(), ErrorKind::NotFound);
+            assert_eq!(
+                dataset.open_object(kind, &missing).await.unwrap_err().kind(),
+                ErrorKind::NotFound
+            );
             let range = dataset.read_object_range(kind, &missing, 0..1).await;
             assert_eq!(range.unwrap_err().kind(), ErrorKind::NotFound);
         }
@@ -235,7 +301,10 @@ async fn ranges_of_objects(repository: Repository) {
     let (dataset, _) = blocks::create(&repository).await;
     let data = blocks::random_bytes(1000);
     let hash = Multihash::sha3_256(&data);
-    dataset.put_object(ObjectKind::Checkpoint, hash, data.clone().into()).await.unwrap();
+    dataset
+        .put_object(ObjectKind::Checkpoint, hash, data.clone().into())
+        .await
+        .unwrap();
     let read = async |range| dataset.read_object_range(ObjectKind::Checkpoint, &hash, range).await;
     for range in [0..1, 0..1000, 17..400, 999..1000] {
         let expected = data.slice(range.start as usize..range.end as usize);
@@ -258,28 +327,48 @@ async fn pending_files_disappear(repository: Repository) {
     assert!(!path.exists());
 
     let moved = file_with(&dataset, b"state").await;
-    let ObjectSource::File { file, .. } = &moved else { panic!("not a file") };
+    let ObjectSource::File { file, .. } = &moved else {
+        panic!("not a file")
+    };
     let path = file.path().to_owned();
-    dataset.put_object(ObjectKind::Checkpoint, Multihash::sha3_256(b"state"), moved).await.unwrap();
+    dataset
+        .put_object(ObjectKind::Checkpoint, Multihash::sha3_256(b"state"), moved)
+        .await
+        .unwrap();
     assert!(!path.exists());
     assert_eq!(blocks::list(&repository).await, [*dataset.id()]);
 }
 
 async fn commits_move_everything_at_once(repository: Repository) {
     let (dataset, seed) = blocks::create(&repository).await;
-    assert_eq!(dataset.commit(Some(seed.hash), &[], Vec::new()).await.unwrap(), CommitOutcome::Unchanged);
+    assert_eq!(
+        dataset.commit(Some(seed.hash), &[], Vec::new()).await.unwrap(),
+        CommitOutcome::Unchanged
+    );
 
     let first = blocks::add_data(&seed, b"first");
     let objects = vec![object(ObjectKind::Data, file_with(&dataset, b"first").await, b"first")];
-    let outcome = dataset.commit(Some(seed.hash), std::slice::from_ref(&first), objects).await.unwrap();
+    let outcome = dataset
+        .commit(Some(seed.hash), std::slice::from_ref(&first), objects)
+        .await
+        .unwrap();
     assert_eq!(outcome, CommitOutcome::Committed { head: first.hash });
-    assert_eq!(read(&dataset, ObjectKind::Data, &Multihash::sha3_256(b"first")).await, &b"first"[..]);
+    assert_eq!(
+        read(&dataset, ObjectKind::Data, &Multihash::sha3_256(b"first")).await,
+        &b"first"[..]
+    );
 
     // Two blocks, two objects and a checkpoint that the second block only carries on.
-    let checkpoint = Checkpoint { physical_hash: Multihash::sha3_256(b"state"), size: 5 };
+    let checkpoint = Checkpoint {
+        physical_hash: Multihash::sha3_256(b"state"),
+        size: 5,
+    };
     let second = blocks::encode(
         Some(&first),
-        MetadataEvent::AddData(AddData { new_checkpoint: Some(checkpoint.clone()), ..AddData::default() }),
+        MetadataEvent::AddData(AddData {
+            new_checkpoint: Some(checkpoint.clone()),
+            ..AddData::default()
+        }),
     );
     let third = blocks::encode(
         Some(&second),
@@ -289,16 +378,36 @@ async fn commits_move_everything_at_once(repository: Repository) {
             ..AddData::default()
         }),
     );
-    let objects = vec![object(ObjectKind::Checkpoint, Bytes::from_static(b"state").into(), b"state")];
-    let outcome = dataset.commit(Some(first.hash), &[second.clone(), third.clone()], objects).await.unwrap();
+    let objects = vec![object(
+        ObjectKind::Checkpoint,
+        Bytes::from_static(b"state").into(),
+        b"state",
+    )];
+    let outcome = dataset
+        .commit(Some(first.hash), &[second.clone(), third.clone()], objects)
+        .await
+        .unwrap();
     assert_eq!(outcome, CommitOutcome::Committed { head: third.hash });
-    assert_eq!(blocks::chain(&dataset).await, [third.clone(), second, first.clone(), seed]);
-    assert!(dataset.object_exists(ObjectKind::Checkpoint, &checkpoint.physical_hash).await.unwrap());
+    assert_eq!(
+        blocks::chain(&dataset).await,
+        [third.clone(), second, first.clone(), seed]
+    );
+    assert!(
+        dataset
+            .object_exists(ObjectKind::Checkpoint, &checkpoint.physical_hash)
+            .await
+            .unwrap()
+    );
 
     // A stale one changes nothing.
     let stale = blocks::info(&first, "stale");
     let outcome = blocks::commit(&dataset, &first, &stale).await;
-    assert_eq!(outcome, CommitOutcome::Conflict { actual: Some(third.hash) });
+    assert_eq!(
+        outcome,
+        CommitOutcome::Conflict {
+            actual: Some(third.hash)
+        }
+    );
     assert_eq!(dataset.head().await.unwrap(), Some(third.hash));
 }
 
@@ -314,19 +423,34 @@ async fn commits_are_checked(repository: Repository) {
     let data = blocks::add_data(&seed, b"never stored");
 
     let commit = async |expected, blocks: &[_]| dataset.commit(expected, blocks, Vec::new()).await.unwrap_err();
-    assert_eq!(commit(Some(seed.hash), std::slice::from_ref(&second)).await.rule(), Some("G6"));
+    assert_eq!(
+        commit(Some(seed.hash), std::slice::from_ref(&second)).await.rule(),
+        Some("G6")
+    );
     assert_eq!(commit(None, std::slice::from_ref(&first)).await.rule(), Some("G6"));
-    assert_eq!(commit(Some(seed.hash), &[first.clone(), first.clone()]).await.rule(), Some("G3"));
-    assert_eq!(commit(Some(seed.hash), &[first.clone(), skipped]).await.rule(), Some("G2"));
+    assert_eq!(
+        commit(Some(seed.hash), &[first.clone(), first.clone()]).await.rule(),
+        Some("G3")
+    );
+    assert_eq!(
+        commit(Some(seed.hash), &[first.clone(), skipped]).await.rule(),
+        Some("G2")
+    );
     assert_eq!(commit(Some(seed.hash), &[data]).await.rule(), Some("D8"));
     assert_eq!(commit(Some(seed.hash), &[forged]).await.kind(), ErrorKind::Corrupt);
     assert_eq!(dataset.head().await.unwrap(), Some(seed.hash));
 
     // An object that was stored before need not be given.
     let data = Bytes::from_static(b"stored before");
-    dataset.put_object(ObjectKind::Data, Multihash::sha3_256(&data), data.clone().into()).await.unwrap();
+    dataset
+        .put_object(ObjectKind::Data, Multihash::sha3_256(&data), data.clone().into())
+        .await
+        .unwrap();
     let block = blocks::add_data(&seed, &data);
-    assert_eq!(blocks::commit(&dataset, &seed, &block).await, CommitOutcome::Committed { head: block.hash });
+    assert_eq!(
+        blocks::commit(&dataset, &seed, &block).await,
+        CommitOutcome::Committed { head: block.hash }
+    );
 }
 
 async fn commits_of_many_blocks(repository: Repository) {
@@ -343,10 +467,18 @@ async fn commits_of_many_blocks(repository: Repository) {
 async fn creating_needs_a_free_place(repository: Repository) {
     let (dataset, seed) = blocks::create(&repository).await;
     let id = *dataset.id();
-    assert_eq!(repository.create_dataset(id).await.unwrap_err().kind(), ErrorKind::Conflict);
-    let again = repository.create(id, None, &[blocks::info(&seed, "x"), seed.clone()]).await;
+    assert_eq!(
+        repository.create_dataset(id).await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
+    let again = repository
+        .create(id, None, &[blocks::info(&seed, "x"), seed.clone()])
+        .await;
     assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
-    assert_eq!(repository.create(blocks::new_id(), None, &[]).await.unwrap_err().rule(), Some("G1"));
+    assert_eq!(
+        repository.create(blocks::new_id(), None, &[]).await.unwrap_err().rule(),
+        Some("G1")
+    );
 
     // A head that somebody else creates meanwhile is a conflict, not a replacement.
     let id = blocks::new_id();
@@ -355,7 +487,12 @@ async fn creating_needs_a_free_place(repository: Repository) {
     repository.create(id, None, std::slice::from_ref(&seed)).await.unwrap();
     let other = blocks::encode(None, MetadataEvent::SetInfo(Default::default()));
     let outcome = dataset.commit(None, &[other], Vec::new()).await.unwrap();
-    assert_eq!(outcome, CommitOutcome::Conflict { actual: Some(seed.hash) });
+    assert_eq!(
+        outcome,
+        CommitOutcome::Conflict {
+            actual: Some(seed.hash)
+        }
+    );
 }
 
 async fn listing_skips_garbage(repository: Repository) {
@@ -388,16 +525,29 @@ async fn deleting_removes_everything(repository: Repository) {
         repository.delete(id).await.unwrap();
         assert_eq!(dataset.head().await.unwrap(), None);
         assert_eq!(dataset.block(&seed.hash).await.unwrap_err().kind(), ErrorKind::NotFound);
-        assert!(!dataset.object_exists(ObjectKind::Data, &Multihash::sha3_256(b"data")).await.unwrap());
+        assert!(
+            !dataset
+                .object_exists(ObjectKind::Data, &Multihash::sha3_256(b"data"))
+                .await
+                .unwrap()
+        );
         assert_eq!(blocks::list(&repository).await, [*kept.id()]);
     }
-    let left: Vec<_> = repository.store().list(Some(&Path::from(id.to_multibase()))).try_collect().await.unwrap();
+    let left: Vec<_> = repository
+        .store()
+        .list(Some(&Path::from(id.to_multibase())))
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(left, []);
 
     // The place is free again, and a handle from before works.
     repository.create(id, None, std::slice::from_ref(&seed)).await.unwrap();
     let next = blocks::info(&seed, "next");
-    assert_eq!(blocks::commit(&dataset, &seed, &next).await, CommitOutcome::Committed { head: next.hash });
+    assert_eq!(
+        blocks::commit(&dataset, &seed, &next).await,
+        CommitOutcome::Committed { head: next.hash }
+    );
 }
 
 async fn aliases_are_kept(repository: Repository) {
@@ -423,12 +573,17 @@ async fn stores_can_be_registered(repository: Repository) {
     let url = dataset.base_url();
     assert_eq!((url.scheme(), url.path()), ("odf", "/"));
     assert_eq!(url, repository.base_url());
-    let other = Repository::open("memory:", &RepositoryOptions::default()).await.unwrap();
+    let other = Repository::open("memory:", &RepositoryOptions::default())
+        .await
+        .unwrap();
     assert_ne!(url, other.base_url());
 
     let data = Bytes::from_static(b"slice");
     let hash = Multihash::sha3_256(&data);
-    dataset.put_object(ObjectKind::Data, hash, data.clone().into()).await.unwrap();
+    dataset
+        .put_object(ObjectKind::Data, hash, data.clone().into())
+        .await
+        .unwrap();
     let path = dataset.object_path(ObjectKind::Data, &hash);
     assert_eq!(path.as_ref(), format!("{}/data/{hash}", dataset.id().to_multibase()));
     assert_eq!(dataset.store().get(&path).await.unwrap().bytes().await.unwrap(), data);
@@ -439,13 +594,20 @@ fn assert_corrupt(outcome: jetway_odf::Result<()>) {
 }
 
 fn object(kind: ObjectKind, source: ObjectSource, bytes: &[u8]) -> PendingObject {
-    PendingObject { kind, hash: Multihash::sha3_256(bytes), source }
+    PendingObject {
+        kind,
+        hash: Multihash::sha3_256(bytes),
+        source,
+    }
 }
 
 async fn file_with(dataset: &DatasetStorage, bytes: &[u8]) -> ObjectSource {
     let mut file = dataset.new_pending_file().await.unwrap();
     file.write_all(bytes).unwrap();
-    ObjectSource::File { file, size: bytes.len() as u64 }
+    ObjectSource::File {
+        file,
+        size: bytes.len() as u64,
+    }
 }
 
 async fn read(dataset: &DatasetStorage, kind: ObjectKind, hash: &Multihash) -> Bytes {

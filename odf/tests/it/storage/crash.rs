@@ -29,7 +29,11 @@ fn id() -> DatasetId {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_writers_leave_a_whole_chain() {
     let folder = tempfile::tempdir().unwrap();
-    let dataset = local::open(folder.path()).await.create(id(), None, &[blocks::seed(&id())]).await.unwrap();
+    let dataset = local::open(folder.path())
+        .await
+        .create(id(), None, &[blocks::seed(&id())])
+        .await
+        .unwrap();
     let mut committed = HashSet::new();
     let mut checked = HashSet::new();
     // Kills that come before the first commit count, but there must be others.
@@ -37,14 +41,25 @@ async fn killed_writers_leave_a_whole_chain() {
         if round >= ROUNDS && committed.len() >= ROUNDS {
             break;
         }
-        assert!(round < 20 * ROUNDS, "the writers hardly get to commit: {} commits", committed.len());
-        let writers: Vec<_> = (0..WRITERS).map(|_| Victim::start("storage::crash::writer", folder.path())).collect();
+        assert!(
+            round < 20 * ROUNDS,
+            "the writers hardly get to commit: {} commits",
+            committed.len()
+        );
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|_| Victim::start("storage::crash::writer", folder.path()))
+            .collect();
         for writer in &writers {
             writer.wait_for("ready");
         }
         std::thread::sleep(Duration::from_micros(rand::random_range(0..60_000)));
         for writer in writers {
-            committed.extend(writer.kill().iter().filter_map(|line| Some(line.strip_prefix("committed ")?.parse::<Multihash>().unwrap())));
+            committed.extend(
+                writer
+                    .kill()
+                    .iter()
+                    .filter_map(|line| Some(line.strip_prefix("committed ")?.parse::<Multihash>().unwrap())),
+            );
         }
 
         // As a process sees it that starts after the crash.
@@ -53,7 +68,10 @@ async fn killed_writers_leave_a_whole_chain() {
         let hashes: HashSet<Multihash> = chain.iter().map(|block| block.hash).collect();
         assert_eq!(chain.last().unwrap().block.sequence_number, 0);
         let lost: Vec<_> = committed.difference(&hashes).collect();
-        assert!(lost.is_empty(), "round {round}: acknowledged, but not in the chain: {lost:?}");
+        assert!(
+            lost.is_empty(),
+            "round {round}: acknowledged, but not in the chain: {lost:?}"
+        );
         for block in &chain {
             if checked.insert(block.hash) {
                 check_data(&dataset, block).await;
@@ -61,14 +79,22 @@ async fn killed_writers_leave_a_whole_chain() {
         }
     }
     let next = blocks::info(&blocks::chain(&dataset).await[0], "still works");
-    let outcome = dataset.commit(next.block.prev_block_hash, std::slice::from_ref(&next), Vec::new()).await.unwrap();
+    let outcome = dataset
+        .commit(next.block.prev_block_hash, std::slice::from_ref(&next), Vec::new())
+        .await
+        .unwrap();
     assert_eq!(outcome, CommitOutcome::Committed { head: next.hash });
 }
 
 async fn check_data(dataset: &DatasetStorage, block: &EncodedBlock) {
-    let MetadataEvent::AddData(event) = &block.block.event else { return };
+    let MetadataEvent::AddData(event) = &block.block.event else {
+        return;
+    };
     let slice = event.new_data.as_ref().unwrap();
-    let object = dataset.open_object(ObjectKind::Data, &slice.physical_hash).await.unwrap();
+    let object = dataset
+        .open_object(ObjectKind::Data, &slice.physical_hash)
+        .await
+        .unwrap();
     let bytes: Vec<_> = object.bytes.try_collect().await.unwrap();
     assert_eq!(Multihash::sha3_256(&bytes.concat()), slice.physical_hash);
 }
@@ -76,7 +102,9 @@ async fn check_data(dataset: &DatasetStorage, block: &EncodedBlock) {
 /// Not a test by itself: what [`killed_writers_leave_a_whole_chain`] kills.
 #[tokio::test(flavor = "multi_thread")]
 async fn writer() {
-    let Some(path) = std::env::var_os(REPOSITORY) else { return };
+    let Some(path) = std::env::var_os(REPOSITORY) else {
+        return;
+    };
     let dataset = local::open(Path::new(&path)).await.dataset(id());
     let mut newest = newest(&dataset).await;
     say("ready");
@@ -88,9 +116,16 @@ async fn writer() {
         let object = PendingObject {
             kind: ObjectKind::Data,
             hash: Multihash::sha3_256(&data),
-            source: ObjectSource::File { file, size: data.len() as u64 },
+            source: ObjectSource::File {
+                file,
+                size: data.len() as u64,
+            },
         };
-        newest = match dataset.commit(Some(newest.hash), std::slice::from_ref(&block), vec![object]).await.unwrap() {
+        newest = match dataset
+            .commit(Some(newest.hash), std::slice::from_ref(&block), vec![object])
+            .await
+            .unwrap()
+        {
             CommitOutcome::Committed { head } => {
                 assert_eq!(head, block.hash);
                 say(&format!("committed {head}"));
@@ -111,7 +146,11 @@ async fn newest(dataset: &DatasetStorage) -> EncodedBlock {
 async fn a_lock_goes_with_its_process() {
     let folder = tempfile::tempdir().unwrap();
     let seed = blocks::seed(&id());
-    let dataset = local::open(folder.path()).await.create(id(), None, std::slice::from_ref(&seed)).await.unwrap();
+    let dataset = local::open(folder.path())
+        .await
+        .create(id(), None, std::slice::from_ref(&seed))
+        .await
+        .unwrap();
     let holder = Victim::start("storage::crash::lock_holder", folder.path());
     holder.wait_for("locked");
 
@@ -120,19 +159,29 @@ async fn a_lock_goes_with_its_process() {
         let (dataset, seed, block) = (dataset.clone(), seed.clone(), block.clone());
         async move { blocks::commit(&dataset, &seed, &block).await }
     });
-    assert!(tokio::time::timeout(Duration::from_millis(300), &mut commit).await.is_err(), "the lock was ignored");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), &mut commit)
+            .await
+            .is_err(),
+        "the lock was ignored"
+    );
     // Readers do not wait.
     assert_eq!(dataset.head().await.unwrap(), Some(seed.hash));
 
     holder.kill();
-    let outcome = tokio::time::timeout(Duration::from_secs(10), commit).await.unwrap().unwrap();
+    let outcome = tokio::time::timeout(Duration::from_secs(10), commit)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(outcome, CommitOutcome::Committed { head: block.hash });
 }
 
 /// Not a test by itself: what [`a_lock_goes_with_its_process`] kills.
 #[test]
 fn lock_holder() {
-    let Some(path) = std::env::var_os(REPOSITORY) else { return };
+    let Some(path) = std::env::var_os(REPOSITORY) else {
+        return;
+    };
     let lock = File::create(PathBuf::from(path).join(id().to_multibase()).join(".lock")).unwrap();
     lock.lock().unwrap();
     say("locked");
@@ -173,7 +222,11 @@ impl Victim {
                 }
             }
         });
-        Self { process, lines, reader: Some(reader) }
+        Self {
+            process,
+            lines,
+            reader: Some(reader),
+        }
     }
 
     fn wait_for(&self, line: &str) {

@@ -15,7 +15,9 @@ use tempfile::TempDir;
 use super::{blocks, conformance};
 
 pub(crate) async fn open(path: &Path) -> Repository {
-    Repository::open(path.to_str().unwrap(), &RepositoryOptions::default()).await.unwrap()
+    Repository::open(path.to_str().unwrap(), &RepositoryOptions::default())
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +37,12 @@ async fn paths_and_urls_name_the_same_repository() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a b");
     let by_path = open(&path).await;
-    let by_url = Repository::open(&format!("file://{}/a%20b", folder.path().display()), &RepositoryOptions::default()).await.unwrap();
+    let by_url = Repository::open(
+        &format!("file://{}/a%20b", folder.path().display()),
+        &RepositoryOptions::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!(by_path.url(), by_url.url());
     assert_eq!(by_path.base_url(), by_url.base_url());
     assert_ne!(by_path.base_url(), open(folder.path()).await.base_url());
@@ -57,7 +64,9 @@ async fn locations_that_make_no_sense_are_refused() {
         ("://", ErrorKind::Malformed),
         (file.to_str().unwrap(), ErrorKind::Io),
     ] {
-        let error = Repository::open(location, &RepositoryOptions::default()).await.unwrap_err();
+        let error = Repository::open(location, &RepositoryOptions::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), kind, "{location}: {error}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
@@ -73,22 +82,40 @@ async fn the_layout_is_that_of_a_workspace() {
     let hash = Multihash::sha3_256(&data);
     let mut file = dataset.new_pending_file().await.unwrap();
     file.write_all(&data).unwrap();
-    dataset.put_object(ObjectKind::Data, hash, ObjectSource::File { file, size: 100 }).await.unwrap();
+    dataset
+        .put_object(ObjectKind::Data, hash, ObjectSource::File { file, size: 100 })
+        .await
+        .unwrap();
 
-    let root = folder.path().join(dataset.id().to_string().trim_start_matches("did:odf:"));
-    assert_eq!(fs::read(root.join("refs/head")).unwrap(), seed.hash.to_string().as_bytes());
+    let root = folder
+        .path()
+        .join(dataset.id().to_string().trim_start_matches("did:odf:"));
+    assert_eq!(
+        fs::read(root.join("refs/head")).unwrap(),
+        seed.hash.to_string().as_bytes()
+    );
     assert_eq!(fs::read(root.join("refs/head")).unwrap().len(), 69);
-    assert_eq!(fs::read(root.join("blocks").join(seed.hash.to_string())).unwrap(), seed.bytes);
+    assert_eq!(
+        fs::read(root.join("blocks").join(seed.hash.to_string())).unwrap(),
+        seed.bytes
+    );
     assert_eq!(fs::read(root.join("data").join(hash.to_string())).unwrap(), data);
     assert_eq!(fs::read_to_string(root.join("info/alias")).unwrap(), "alice/trades");
     assert_eq!(names(&root), [".lock", "blocks", "checkpoints", "data", "info", "refs"]);
-    assert_eq!((names(&root.join("refs")).len(), names(&root.join("blocks")).len()), (1, 1));
+    assert_eq!(
+        (names(&root.join("refs")).len(), names(&root.join("blocks")).len()),
+        (1, 1)
+    );
 
     // Whoever may read other files here may read these.
     let other = folder.path().join("other");
     fs::write(&other, "").unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
-    for path in ["refs/head".to_owned(), format!("blocks/{}", seed.hash), format!("data/{hash}")] {
+    for path in [
+        "refs/head".to_owned(),
+        format!("blocks/{}", seed.hash),
+        format!("data/{hash}"),
+    ] {
         assert_eq!(mode(&root.join(&path)), mode(&other), "{path}");
     }
 }
@@ -119,8 +146,16 @@ async fn opening_cleans_up_after_dead_processes() {
 async fn files_come_from_other_file_systems() {
     // In Linux another file system; elsewhere it may be the same, which must not matter.
     let shared_memory = Path::new("/dev/shm");
-    let spool = if shared_memory.is_dir() { TempDir::new_in(shared_memory) } else { TempDir::new() }.unwrap();
-    let options = RepositoryOptions { temp_dir: Some(spool.path().to_owned()), ..RepositoryOptions::default() };
+    let spool = if shared_memory.is_dir() {
+        TempDir::new_in(shared_memory)
+    } else {
+        TempDir::new()
+    }
+    .unwrap();
+    let options = RepositoryOptions {
+        temp_dir: Some(spool.path().to_owned()),
+        ..RepositoryOptions::default()
+    };
     let elsewhere = Repository::open("memory:", &options).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (dataset, seed) = blocks::create(&open(folder.path()).await).await;
@@ -132,18 +167,29 @@ async fn files_come_from_other_file_systems() {
     let object = jetway_odf::storage::PendingObject {
         kind: ObjectKind::Data,
         hash: Multihash::sha3_256(&data),
-        source: ObjectSource::File { file, size: data.len() as u64 },
+        source: ObjectSource::File {
+            file,
+            size: data.len() as u64,
+        },
     };
-    let outcome = dataset.commit(Some(seed.hash), std::slice::from_ref(&block), vec![object]).await.unwrap();
+    let outcome = dataset
+        .commit(Some(seed.hash), std::slice::from_ref(&block), vec![object])
+        .await
+        .unwrap();
     assert_eq!(outcome, CommitOutcome::Committed { head: block.hash });
-    let stored = dataset.read_object_range(ObjectKind::Data, &Multihash::sha3_256(&data), 0..u64::MAX).await.unwrap();
+    let stored = dataset
+        .read_object_range(ObjectKind::Data, &Multihash::sha3_256(&data), 0..u64::MAX)
+        .await
+        .unwrap();
     assert_eq!(stored, data);
     assert_eq!(names(spool.path()), [""; 0]);
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort_unstable();
     names
 }

@@ -39,7 +39,11 @@ pub(crate) struct LossyStore {
 
 impl LossyStore {
     pub(crate) fn new(affected: &'static str) -> Arc<Self> {
-        Arc::new(Self { inner: InMemory::new(), affected, faults: Mutex::default() })
+        Arc::new(Self {
+            inner: InMemory::new(),
+            affected,
+            faults: Mutex::default(),
+        })
     }
 
     pub(crate) fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
@@ -60,7 +64,10 @@ impl LossyStore {
 }
 
 fn lost<T>() -> Result<T> {
-    Err(Error::Generic { store: "lossy", source: "connection reset".into() })
+    Err(Error::Generic {
+        store: "lossy",
+        source: "connection reset".into(),
+    })
 }
 
 #[async_trait]

@@ -41,7 +41,10 @@ async fn a_head_that_moved_without_an_answer_has_moved() {
 
         store.inject(faults());
         let block = blocks::info(&seed, "mine");
-        assert_eq!(blocks::commit(&dataset, &seed, &block).await, CommitOutcome::Committed { head: block.hash });
+        assert_eq!(
+            blocks::commit(&dataset, &seed, &block).await,
+            CommitOutcome::Committed { head: block.hash }
+        );
         assert_eq!(store.faults_left(), 0);
         assert_eq!(blocks::chain(&dataset).await, [block, seed]);
     }
@@ -60,8 +63,14 @@ async fn a_commit_that_others_built_on_has_happened() {
         }
     };
     store.inject([Fault::LostAnswerAfter(others.boxed())]);
-    assert_eq!(blocks::commit(&dataset, &seed, &mine).await, CommitOutcome::Committed { head: mine.hash });
-    assert_eq!(blocks::chain(&dataset).await, [theirs[1].clone(), theirs[0].clone(), mine, seed]);
+    assert_eq!(
+        blocks::commit(&dataset, &seed, &mine).await,
+        CommitOutcome::Committed { head: mine.hash }
+    );
+    assert_eq!(
+        blocks::chain(&dataset).await,
+        [theirs[1].clone(), theirs[0].clone(), mine, seed]
+    );
 }
 
 #[tokio::test]
@@ -77,7 +86,12 @@ async fn a_commit_that_others_overtook_has_not_happened() {
     };
     store.inject([Fault::LostRequestAfter(others.boxed())]);
     let outcome = blocks::commit(&dataset, &seed, &mine).await;
-    assert_eq!(outcome, CommitOutcome::Conflict { actual: Some(theirs.hash) });
+    assert_eq!(
+        outcome,
+        CommitOutcome::Conflict {
+            actual: Some(theirs.hash)
+        }
+    );
     assert_eq!(blocks::chain(&dataset).await, [theirs, seed]);
 }
 
@@ -85,13 +99,19 @@ async fn a_commit_that_others_overtook_has_not_happened() {
 async fn a_dead_network_is_a_failure_that_can_be_retried() {
     let (store, dataset, seed, mine) = dataset().await;
     store.inject((0..5).map(|_| Fault::LostRequest));
-    let error = dataset.commit(Some(seed.hash), std::slice::from_ref(&mine), Vec::new()).await.unwrap_err();
+    let error = dataset
+        .commit(Some(seed.hash), std::slice::from_ref(&mine), Vec::new())
+        .await
+        .unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Storage, true));
     assert_eq!(dataset.head().await.unwrap(), Some(seed.hash));
 
     // The retry of a commit that had happened after all finds it.
     for _ in 0..2 {
-        assert_eq!(blocks::commit(&dataset, &seed, &mine).await, CommitOutcome::Committed { head: mine.hash });
+        assert_eq!(
+            blocks::commit(&dataset, &seed, &mine).await,
+            CommitOutcome::Committed { head: mine.hash }
+        );
     }
 }
 
@@ -100,13 +120,23 @@ async fn objects_survive_lost_answers() {
     let store = LossyStore::new("/data/");
     let (dataset, _) = blocks::create(&repository(&store)).await;
     // In one put and in parts.
-    for (size, fault) in [(1000, Fault::LostAnswer), (1000, Fault::Repeated), (9 << 20, Fault::LostAnswer)] {
+    for (size, fault) in [
+        (1000, Fault::LostAnswer),
+        (1000, Fault::Repeated),
+        (9 << 20, Fault::LostAnswer),
+    ] {
         store.inject([fault]);
         let data = blocks::random_bytes(size);
         let hash = Multihash::sha3_256(&data);
-        dataset.put_object(ObjectKind::Data, hash, data.clone().into()).await.unwrap();
+        dataset
+            .put_object(ObjectKind::Data, hash, data.clone().into())
+            .await
+            .unwrap();
         assert_eq!(store.faults_left(), 0);
         let path = dataset.object_path(ObjectKind::Data, &hash);
-        assert!(stored(&store, path.as_ref()).await == data, "the object has other bytes");
+        assert!(
+            stored(&store, path.as_ref()).await == data,
+            "the object has other bytes"
+        );
     }
 }

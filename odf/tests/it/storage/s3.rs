@@ -27,7 +27,9 @@ async fn s3() {
 
 async fn whole_buckets_and_shared_prefixes(options: &RepositoryOptions) {
     let bucket = Repository::open(&format!("s3://{BUCKET}"), options).await.unwrap();
-    let prefix = Repository::open(&format!("s3://{BUCKET}/a%20b/"), options).await.unwrap();
+    let prefix = Repository::open(&format!("s3://{BUCKET}/a%20b/"), options)
+        .await
+        .unwrap();
     let (in_bucket, _) = blocks::create(&bucket).await;
     let (in_prefix, _) = blocks::create(&prefix).await;
     assert_eq!(blocks::list(&bucket).await, [*in_bucket.id()]);
@@ -38,7 +40,9 @@ async fn whole_buckets_and_shared_prefixes(options: &RepositoryOptions) {
 }
 
 async fn wrong_secrets_are_refused(weed: &Weed) {
-    let repository = Repository::open(&format!("s3://{BUCKET}/x"), &options(weed, "wrong")).await.unwrap();
+    let repository = Repository::open(&format!("s3://{BUCKET}/x"), &options(weed, "wrong"))
+        .await
+        .unwrap();
     let error = repository.dataset(blocks::new_id()).head().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Storage);
     assert!(!error.is_retryable());

@@ -39,7 +39,15 @@ impl Weed {
         let [s3_port, master_port, volume_port, filer_port] = free_ports();
         let log = File::create(folder.path().join("log")).unwrap();
         let process = Command::new(program)
-            .args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-dir=store", "-s3", "-filer", "-s3.config=s3.json"])
+            .args([
+                "server",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                "-dir=store",
+                "-s3",
+                "-filer",
+                "-s3.config=s3.json",
+            ])
             .args(["-volume.max=8", "-master.volumeSizeLimitMB=64"])
             .arg(format!("-s3.port={s3_port}"))
             .arg(format!("-master.port={master_port}"))
@@ -51,9 +59,15 @@ impl Weed {
             .stderr(log)
             .spawn()
             .unwrap();
-        let weed = Self { process, folder, s3_port };
+        let weed = Self {
+            process,
+            folder,
+            s3_port,
+        };
         weed.wait_until("S3", || request(s3_port, "GET /healthz"));
-        weed.wait_until("the bucket", || request(filer_port, &format!("POST /buckets/{BUCKET}/")));
+        weed.wait_until("the bucket", || {
+            request(filer_port, &format!("POST /buckets/{BUCKET}/"))
+        });
         weed
     }
 
@@ -104,7 +118,10 @@ fn free_ports<const N: usize>() -> [u16; N] {
 fn request(port: u16, request: &str) -> io::Result<bool> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "{request} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\n\r\n")?;
+    write!(
+        stream,
+        "{request} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer.split(' ').nth(1).is_some_and(|status| status.starts_with('2')))
