@@ -10,7 +10,7 @@ use tonic::transport::Server;
 
 use crate::encode::StreamTimes;
 use crate::plan_cache::PlanCache;
-use crate::{Authenticator, MessageLimits, TicketKey};
+use crate::{Authenticator, FlightEndpoint, MessageLimits, TicketKey};
 
 /// Tells the time. Replicas whose clocks differ by minutes refuse each other's young tickets late, nothing worse.
 #[derive(Clone)]
@@ -107,10 +107,12 @@ impl FlightGateway {
     }
 
     /// The gRPC service, with its message limits set, for [`Server::add_service`].
-    pub fn into_service(self) -> FlightServiceServer<Self> {
+    pub fn into_service(self) -> FlightEndpoint {
         // Above our own limit, so that a message that is a little too large gets our own answer.
         let largest = self.shared.options.max_upload_message.saturating_add(1024 * 1024);
-        FlightServiceServer::new(self).max_decoding_message_size(largest).max_encoding_message_size(usize::MAX)
+        FlightEndpoint::new(
+            FlightServiceServer::new(self).max_decoding_message_size(largest).max_encoding_message_size(usize::MAX),
+        )
     }
 }
 

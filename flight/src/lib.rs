@@ -15,6 +15,7 @@ mod call;
 mod command;
 mod decode;
 mod encode;
+mod endpoint;
 mod error;
 mod gateway;
 mod plan_cache;
@@ -28,6 +29,7 @@ mod wire;
 
 pub use auth::{Authenticator, Login};
 pub use encode::MessageLimits;
+pub use endpoint::FlightEndpoint;
 pub use error::{Error, ErrorKind, Result};
 pub use gateway::{Clock, FlightGateway, FlightOptions, tune};
 pub use ticket::TicketKey;
