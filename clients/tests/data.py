@@ -50,6 +50,15 @@ def small(rows: int = 3) -> pa.Table:
     return pa.table({"id": pa.array(range(rows), pa.int64()), "name": [f"row {n}" for n in range(rows)]})
 
 
+def reader(table: pa.Table, rows: int = 50_000) -> pa.RecordBatchReader:
+    """A table as batches that the ADBC driver can send.
+
+    It refuses messages over 16 MiB, and for a table without any batch it sends nothing at all, not even the command.
+    """
+    batches = table.to_batches(max_chunksize=rows) or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    return pa.RecordBatchReader.from_batches(table.schema, batches)
+
+
 def differences(expected: pa.Table, found: pa.Table) -> list[str]:
     """What differs between two tables, column by column."""
     if expected.column_names != found.column_names:

@@ -50,17 +50,7 @@ class Node:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def start(self) -> "Node":
-        self.process = subprocess.Popen(
-            [
-                *(binary(), "serve", "--data-dir", str(self.data_dir)),
-                *("--http-address", "127.0.0.1:0", "--flight-address", "127.0.0.1:0"),
-            ],
-            env={**clean_environment(), "JETWAY_ADMIN_PASSWORD": PASSWORD, **self.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=open(self.log, "ab"),
-            text=True,
-        )
+        self.spawn()
         lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, args=(self.process.stdout, lines), daemon=True).start()
         while (line := self._next(lines)) is not None:
@@ -69,6 +59,21 @@ class Node:
                 self.http, self.uri = fields["http"], fields["flight"]
                 return self
         raise AssertionError(f"the node ended with {self.process.wait()}:\n{self.log.read_text()[-4000:]}")
+
+    def spawn(self) -> None:
+        """Starts the process and does not wait until it serves."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(binary(), "serve", "--data-dir", str(self.data_dir)),
+                    *("--http-address", "127.0.0.1:0", "--flight-address", "127.0.0.1:0"),
+                ],
+                env={**clean_environment(), "JETWAY_ADMIN_PASSWORD": PASSWORD, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
 
     @property
     def log(self) -> pathlib.Path:

@@ -95,7 +95,7 @@ def test_writing_into_an_account_of_somebody_else(node: Node, existing):
     ("sql", "code", "helps"),
     [
         ("SELEC 1", StatusCode.INVALID_ARGUMENT, "SELEC"),
-        ("SELECT 1,\n       FROM", StatusCode.INVALID_ARGUMENT, "line"),
+        ("SELECT (1", StatusCode.INVALID_ARGUMENT, "EOF"),
         ("", StatusCode.INVALID_ARGUMENT, ""),
         ("SELECT nope FROM (SELECT 1 AS one)", StatusCode.INVALID_ARGUMENT, "nope"),
         ("SELECT no_such_function(1)", StatusCode.INVALID_ARGUMENT, "no_such_function"),
@@ -106,7 +106,7 @@ def test_writing_into_an_account_of_somebody_else(node: Node, existing):
         ("SET datafusion.execution.batch_size = 1", None, ""),
     ],
     ids=[
-        *("syntax", "line", "empty", "column", "function", "table", "account", "copy", "external", "set"),
+        *("syntax", "end", "empty", "column", "function", "table", "account", "copy", "external", "set"),
     ],
 )
 def test_a_statement_that_cannot_be_run(raw: RawFlight, sql, code, helps):
@@ -120,7 +120,7 @@ def test_a_statement_that_cannot_be_run(raw: RawFlight, sql, code, helps):
 
 
 def test_a_syntax_error_says_where(raw: RawFlight):
-    _code, message = raw.get_flight_info(flight_sql.statement_query("SELECT 1\nFROM t\nWHERE WHERE"))
+    _code, message = raw.get_flight_info(flight_sql.statement_query("SELECT 1\nFROM admin.anything\nORDER 5"))
     assert "line: 3" in message.lower() or "line 3" in message.lower()
     assert "column" in message.lower()
 
@@ -134,7 +134,7 @@ def test_an_unknown_table_suggests_the_nearest(raw: RawFlight, existing):
 def test_an_error_of_a_row_ends_the_stream_with_its_code(raw: RawFlight, node: Node):
     client, options = node.flight()
     with client:
-        sql = "SELECT 1 / (value - 5) FROM generate_series(1, 10)"
+        sql = "SELECT 1 / (n - 5) FROM (SELECT unnest(range(10)) AS n)"
         descriptor = flight.FlightDescriptor.for_command(flight_sql.statement_query(sql))
         ticket = client.get_flight_info(descriptor, options).endpoints[0].ticket.ticket
     code, message, _answers = raw.get(ticket)

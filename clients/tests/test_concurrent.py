@@ -3,6 +3,7 @@
 import concurrent.futures
 import threading
 
+import data
 import odf_check
 from jetway_node import ADMIN, Node
 from pusher import SCHEMA, Pusher
@@ -23,7 +24,7 @@ def test_many_producers_share_commits(fresh_node: Node):
                 pusher.push(client * BATCHES + batch, ROWS)
 
     with fresh_node.connect() as connection, connection.cursor() as cursor:
-        cursor.adbc_ingest("telemetry", SCHEMA.empty_table(), mode="create")
+        cursor.adbc_ingest("telemetry", data.reader(SCHEMA.empty_table()), mode="create")
         with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
             for done in [clients.submit(produce, client) for client in range(CLIENTS)]:
                 done.result(timeout=150)

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 
+import data
 import odf_check
 import pyarrow as pa
 import pytest
@@ -73,7 +74,7 @@ def test_acknowledged_writes_survive_being_killed(fresh_node: Node):
     dice = random.Random(seed)
     token = fresh_node.token("crash")
     with fresh_node.connect() as connection, connection.cursor() as cursor:
-        cursor.adbc_ingest(TABLE, SCHEMA.empty_table(), mode="create")
+        cursor.adbc_ingest(TABLE, data.reader(SCHEMA.empty_table()), mode="create")
 
     record = Record()
     record.node_is(fresh_node.uri)
@@ -82,10 +83,15 @@ def test_acknowledged_writes_survive_being_killed(fresh_node: Node):
         writer.start()
     for _ in range(KILLS):
         # A few commits go by, and then any moment of the next ones.
-        record.wait_for_acknowledgements(dice.randint(1, 3 * WRITERS))
-        time.sleep(dice.uniform(0, 0.03))
+        record.wait_for_acknowledgements(dice.randint(1, 10 * WRITERS))
+        time.sleep(dice.uniform(0, 0.05))
         record.node_is(None)
         fresh_node.kill()
+        if dice.random() < 0.2:
+            # Nor may it matter when the start after that is cut short.
+            fresh_node.spawn()
+            time.sleep(dice.uniform(0, 0.2))
+            fresh_node.kill()
         fresh_node.start()
         record.node_is(fresh_node.uri)
     with record.changed:
