@@ -21,6 +21,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::StreamExt;
 use jetway_odf::identity::{DatasetId, Multihash};
+use tokio::sync::Semaphore;
 
 use crate::ingest::create::Creations;
 use crate::ingest::queue::Queues;
@@ -35,6 +36,10 @@ use crate::{
 /// A push below both limits shares a slice with others; a larger one gets slices of its own.
 const SHARED_ROWS: usize = 64 * 1024;
 const SHARED_BYTES: usize = 8 * 1024 * 1024;
+
+/// Memory that all pushes which wait to share a slice may take together, in KiB. When it is used up, pushes are written into
+/// slices of their own at once.
+const WAITING_KIB: usize = 192 * 1024;
 
 /// What to do when the dataset is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,12 +98,13 @@ pub(crate) struct Ingest {
     services: Arc<Services>,
     queues: Queues,
     creations: Creations,
+    waiting: Arc<Semaphore>,
 }
 
 impl Ingest {
     pub(crate) fn new(services: Services) -> Self {
         let services = Arc::new(services);
-        Self { queues: Queues::new(Arc::clone(&services)), creations: Creations::default(), services }
+        Self { queues: Queues::new(Arc::clone(&services)), creations: Creations::default(), waiting: Arc::new(Semaphore::new(WAITING_KIB)), services }
     }
 
     pub(crate) async fn run(&self, subject: &Subject, request: IngestRequest, rows: BatchStream) -> Result<IngestOutcome> {
@@ -142,12 +148,17 @@ impl Ingest {
         let shape = Arc::new(shape);
         // Whatever turns out to be small waits for its end here; only then does anybody else have to wait for it.
         let (mut batches, mut count, mut bytes) = (Vec::new(), 0, 0);
+        let mut held = Vec::new();
         while let Some(batch) = rows.next().await {
             let batch = shape.apply(&batch?)?;
+            let size = batch.get_array_memory_size();
             count += batch.num_rows();
-            bytes += batch.get_array_memory_size();
+            bytes += size;
             batches.push(batch);
-            if count > SHARED_ROWS || bytes > SHARED_BYTES {
+            let kib = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
+            let room = Arc::clone(&self.waiting).try_acquire_many_owned(kib).map(|permit| held.push(permit));
+            if count > SHARED_ROWS || bytes > SHARED_BYTES || room.is_err() {
+                drop(held);
                 let slices = self.write_slices(&dataset, &shape, batches, rows, summary.state.next_offset()).await?;
                 return self.queues.push_slices(subject, dataset, shape, slices).await;
             }
@@ -155,7 +166,9 @@ impl Ingest {
         if count == 0 {
             return Ok(IngestOutcome { dataset: dataset.id, rows: 0, head: dataset.head, created: false });
         }
-        self.queues.push_rows(subject, dataset, shape, batches).await
+        let outcome = self.queues.push_rows(subject, dataset, shape, batches).await;
+        drop(held);
+        outcome
     }
 
     /// Writes a stream into slices while it arrives.
