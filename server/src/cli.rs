@@ -20,8 +20,8 @@ Examples:
   jetway sql \"SELECT count(*) FROM trades\"         ask it
   jetway config > jetway.yaml                      all options with their defaults
 
-Commands that talk to a node take its address and your credentials from --url, --user, --password and --token, or from
-JETWAY_URL, JETWAY_USER, JETWAY_PASSWORD and JETWAY_TOKEN.";
+Commands that talk to a node take its address and your credentials from --url, --user, --password
+and --token, or from JETWAY_URL, JETWAY_USER, JETWAY_PASSWORD and JETWAY_TOKEN.";
 
 /// An Arrow Flight data gateway: datasets as verifiable chains in object storage, SQL over them at wire speed.
 #[derive(Debug, Parser)]

@@ -21,6 +21,7 @@ use tonic::transport::server::TcpIncoming;
 use crate::authenticator::ControlAuthenticator;
 use crate::config::Config;
 
+mod cut_off;
 mod memory;
 
 /// How long HTTP requests may take to finish once everything else has stopped. They are short.
@@ -85,8 +86,9 @@ impl Node {
         let first_admin =
             accounts.ensure_admin(config.accounts.admin_password.as_ref().map(|password| password.get()))?;
 
+        let traced = config.telemetry.otlp_endpoint.is_some();
         let (stop_flight, stop_http) = (CancellationToken::new(), CancellationToken::new());
-        let flight_server = tokio::spawn(serve_flight(flight_listener, gateway, stop_flight.clone()));
+        let flight_server = tokio::spawn(serve_flight(flight_listener, gateway, traced, stop_flight.clone()));
         let readiness = Readiness::default();
         let upkeep = tokio::spawn({
             let metrics = metrics.clone();
@@ -207,11 +209,21 @@ fn planner_options(config: &Config) -> PlannerOptions {
     }
 }
 
-async fn serve_flight(listener: TcpListener, gateway: FlightGateway, stop: CancellationToken) -> Result<()> {
+async fn serve_flight(
+    listener: TcpListener,
+    gateway: FlightGateway,
+    traced: bool,
+    stop: CancellationToken,
+) -> Result<()> {
     let incoming = TcpIncoming::from(listener)
         .with_nodelay(Some(true))
         .with_keepalive(Some(Duration::from_secs(60)));
-    jetway_flight::tune(Server::builder())
+    let mut server = jetway_flight::tune(Server::builder());
+    if traced {
+        server = server.trace_fn(crate::telemetry::call_span);
+    }
+    server
+        .layer(tower::layer::layer_fn(cut_off::CutOff))
         .add_service(gateway.into_service())
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await

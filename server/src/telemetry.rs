@@ -4,10 +4,15 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tonic::codegen::http;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -62,6 +67,28 @@ impl Running {
         if let Ok(Err(error)) = flushed {
             tracing::warn!(%error, "the last traces did not reach the collector");
         }
+    }
+}
+
+/// A span for a call, which continues the trace of the client if the headers name one (`traceparent`).
+pub(crate) fn call_span(request: &http::Request<()>) -> Span {
+    let span = tracing::info_span!("call", rpc.system = "grpc", rpc.path = request.uri().path());
+    let parent = TraceContextPropagator::new().extract(&Headers(request.headers()));
+    if let Err(error) = span.set_parent(parent) {
+        tracing::debug!(%error, "the trace of a client is not continued");
+    }
+    span
+}
+
+struct Headers<'a>(&'a http::HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
     }
 }
 

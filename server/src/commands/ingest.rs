@@ -29,8 +29,8 @@ Examples:
   jetway ingest day-1.parquet day-2.parquet --dataset alice/trades --append
   jetway ingest events.ndjson --dataset events --create
 
-All files of one call go in together: either all of their rows are added, or none. The dataset is made when it is not
-there, with the columns of the files, unless --append is given.";
+All files of one call go in together: either all of their rows are added, or none. The dataset is
+made when it is not there, with the columns of the files, unless --append is given.";
 
 /// Push Parquet, CSV or NDJSON files into a dataset.
 #[derive(Debug, clap::Args)]

@@ -20,8 +20,8 @@ Examples:
 
 When the node is up it prints one line to standard output:
   jetway ready http=http://HOST:PORT flight=grpc://HOST:PORT
-The first start also prints the password of the account \"admin\", once. SIGTERM or SIGINT lets running streams finish
-within the grace period; a second signal ends the node at once.";
+The first start also prints the password of the account \"admin\", once. SIGTERM or SIGINT lets
+running streams finish within the grace period; a second signal ends the node at once.";
 
 /// Run a node.
 #[derive(Debug, clap::Args)]

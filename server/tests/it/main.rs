@@ -10,3 +10,4 @@ mod ingest;
 mod node;
 mod operations;
 mod sql;
+mod telemetry;

@@ -1,5 +1,8 @@
 //! `jetway sql`.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use crate::harness::{NodeProcess, fail, finish, jetway, succeed};
 
 #[test]
@@ -53,4 +56,22 @@ fn mistakes_are_explained() {
     assert!(url.contains("grpc://HOST:PORT"), "{url}");
     let nobody = fail(jetway().args(["sql", "SELECT 1", "--url", "grpc://127.0.0.1:1", "--token", "x"]));
     assert!(nobody.contains("jetway serve"), "{nobody}");
+}
+
+#[test]
+fn whoever_has_read_enough_ends_a_long_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = NodeProcess::start(dir.path());
+    for output in ["csv", "json", "ndjson"] {
+        let statement = "SELECT value FROM generate_series(1, 100000000)";
+        let mut client = node.client(&["sql", statement, "--output", output]);
+        let mut client = client.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(client.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.contains("value"), "{line}");
+        let ended = client.wait_with_output().unwrap();
+        assert!(ended.status.success() && ended.stderr.is_empty(), "{output}: {ended:?}");
+    }
 }

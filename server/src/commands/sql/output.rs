@@ -54,10 +54,14 @@ impl Printer {
                 return Ok(!self.cut);
             }
             Output::Csv => {
-                let mut writer = csv::WriterBuilder::new().with_header(!self.begun).build(to);
+                // Through memory, because the writer's own errors do not tell a closed pipe from other failures.
+                let mut bytes = Vec::new();
+                let mut writer = csv::WriterBuilder::new().with_header(!self.begun).build(&mut bytes);
                 writer
                     .write(batch)
                     .context("a column cannot be written as CSV; use --output json")?;
+                drop(writer);
+                to.write_all(&bytes)?;
             }
             Output::Json => {
                 let text = json_text::<JsonArray>(batch)?;
