@@ -43,7 +43,9 @@ pub struct Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("subject", &self.subject).finish_non_exhaustive()
+        f.debug_struct("Login")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,12 +80,16 @@ enum Credentials {
 /// Finds out who makes a call.
 pub(crate) async fn authenticate(authenticator: &dyn Authenticator, metadata: &MetadataMap) -> Result<Caller> {
     match credentials(metadata)? {
-        Some(Credentials::Bearer(token)) => {
-            Ok(Caller { subject: authenticator.bearer(&token).await?, bearer: None })
-        }
+        Some(Credentials::Bearer(token)) => Ok(Caller {
+            subject: authenticator.bearer(&token).await?,
+            bearer: None,
+        }),
         Some(Credentials::Basic { user, password }) => {
             let login = authenticator.basic(&user, &password).await?;
-            Ok(Caller { bearer: Some(bearer_header(&login.token)?), subject: login.subject })
+            Ok(Caller {
+                bearer: Some(bearer_header(&login.token)?),
+                subject: login.subject,
+            })
         }
         None => Err(Error::unauthenticated(HOW_TO)),
     }
@@ -107,9 +113,13 @@ pub(crate) async fn handshake(
         None => match requests.next().await {
             Some(Ok(request)) => {
                 protocol_version = request.protocol_version;
-                let auth = BasicAuth::decode(request.payload)
-                    .map_err(|_| Error::unauthenticated(format!("the handshake's payload is no BasicAuth message; {HOW_TO}")))?;
-                Some(Credentials::Basic { user: auth.username, password: auth.password })
+                let auth = BasicAuth::decode(request.payload).map_err(|_| {
+                    Error::unauthenticated(format!("the handshake's payload is no BasicAuth message; {HOW_TO}"))
+                })?;
+                Some(Credentials::Basic {
+                    user: auth.username,
+                    password: auth.password,
+                })
             }
             Some(Err(_)) | None => None,
         },
@@ -124,7 +134,13 @@ pub(crate) async fn handshake(
         None => return Err(Error::unauthenticated(HOW_TO)),
     };
     let bearer = bearer_header(&token)?;
-    Ok(Welcome { response: HandshakeResponse { protocol_version, payload: token.into() }, bearer })
+    Ok(Welcome {
+        response: HandshakeResponse {
+            protocol_version,
+            payload: token.into(),
+        },
+        bearer,
+    })
 }
 
 impl Welcome {
@@ -165,8 +181,13 @@ fn credentials(metadata: &MetadataMap) -> Result<Option<Credentials>> {
     if basic.is_none()
         && let Some(token) = metadata.get_bin(LEGACY_TOKEN)
     {
-        let token = token.to_bytes().ok().and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
-        return token.map(|token| Some(Credentials::Bearer(token))).ok_or_else(bad_header);
+        let token = token
+            .to_bytes()
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+        return token
+            .map(|token| Some(Credentials::Bearer(token)))
+            .ok_or_else(bad_header);
     }
     Ok(basic)
 }
@@ -179,7 +200,10 @@ fn decode_basic(encoded: &str) -> Result<Credentials> {
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(bad_header)?;
     let (user, password) = decoded.split_once(':').ok_or_else(bad_header)?;
-    Ok(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
+    Ok(Credentials::Basic {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    })
 }
 
 fn bad_header() -> Error {

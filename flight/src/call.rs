@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, ready};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -28,6 +28,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// The time, for what expires.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.shared.options.clock.now().into()
+    }
+
     /// Says which command the call turned out to be, for metrics and traces.
     pub(crate) fn named(&self, command: &'static str) {
         self.record.named(command);
@@ -79,12 +84,19 @@ where
         let outcome = async {
             let caller = auth::authenticate(shared.authenticator.as_ref(), &metadata).await?;
             record.span.record("subject", caller.subject.name().as_str());
-            let compression = metadata.get(WireProfile::COMPRESSION_HEADER).map(|value| value.to_str());
-            let compression = compression
-                .transpose()
-                .map_err(|_| Error::invalid_argument(format!("the header {} is no text", WireProfile::COMPRESSION_HEADER)))?;
+            let compression = metadata
+                .get(WireProfile::COMPRESSION_HEADER)
+                .map(|value| value.to_str());
+            let compression = compression.transpose().map_err(|_| {
+                Error::invalid_argument(format!("the header {} is no text", WireProfile::COMPRESSION_HEADER))
+            })?;
             let profile = WireProfile::from_header(compression)?;
-            let call = Call { shared, subject: caller.subject, profile, record: record.clone() };
+            let call = Call {
+                shared,
+                subject: caller.subject,
+                profile,
+                record: record.clone(),
+            };
             let mut response = Response::new(body(call, request).await?);
             if let Some(bearer) = caller.bearer {
                 response.metadata_mut().insert(auth::header_name(), bearer);
@@ -114,7 +126,12 @@ impl Record {
             flight.command = tracing::field::Empty,
             subject = tracing::field::Empty,
         );
-        Self { method, command: Arc::default(), started: Instant::now(), span }
+        Self {
+            method,
+            command: Arc::default(),
+            started: Instant::now(),
+            span,
+        }
     }
 
     pub(crate) fn span(&self) -> Span {
@@ -157,7 +174,10 @@ impl OpenStream {
     fn new(record: Record) -> Self {
         metrics::gauge!("jetway_flight_active_streams").increment(1);
         // Until the stream says otherwise, its end is that the client dropped it.
-        Self { record, code: Code::Cancelled }
+        Self {
+            record,
+            code: Code::Cancelled,
+        }
     }
 
     fn ended(&mut self, code: Code) {

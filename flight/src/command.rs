@@ -11,7 +11,9 @@ use arrow_flight::sql::{
     Any, Command, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTables, CommandPreparedStatementQuery,
     CommandStatementQuery,
 };
-use arrow_flight::{Action, ActionType, Empty, FlightData, FlightDescriptor, FlightInfo, PutResult, SchemaResult, Ticket};
+use arrow_flight::{
+    Action, ActionType, Empty, FlightData, FlightDescriptor, FlightInfo, PutResult, SchemaResult, Ticket,
+};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
@@ -26,8 +28,8 @@ use crate::{Error, Result};
 
 mod catalogs;
 mod db_schemas;
-mod ingest;
 mod info;
+mod ingest;
 mod not_offered;
 mod pattern;
 mod prepared;
@@ -145,7 +147,9 @@ pub(crate) fn schema(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'sta
             Query::Prepared(command) => prepared::schema(&call, &command).await?,
             Query::Listing(listing) => listing.schema(),
         };
-        Ok(SchemaResult { schema: schema_bytes(&schema)? })
+        Ok(SchemaResult {
+            schema: schema_bytes(&schema)?,
+        })
     })
 }
 
@@ -169,7 +173,13 @@ pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answe
             }
         };
         let options = &call.shared.options;
-        Ok(call.answers(encode_stream(schema, rows, profile, options.messages, options.stream_times())))
+        Ok(call.answers(encode_stream(
+            schema,
+            rows,
+            profile,
+            options.messages,
+            options.stream_times(),
+        )))
     })
 }
 
@@ -181,7 +191,11 @@ pub(crate) fn put(call: Call, mut upload: Upload) -> BoxFuture<'static, Result<A
             Some(Err(status)) => {
                 return Err(Error::invalid_argument("the upload has no first message").with_source(status));
             }
-            None => return Err(Error::invalid_argument("the upload is empty: its first message must name the command")),
+            None => {
+                return Err(Error::invalid_argument(
+                    "the upload is empty: its first message must name the command",
+                ));
+            }
         };
         let Some(descriptor) = first.flight_descriptor.take() else {
             return Err(Error::invalid_argument(
@@ -232,13 +246,25 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
 }
 
 /// ListActions.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "all methods have the shape that serve() takes"
+)]
 pub(crate) fn list_actions(call: Call, _: Empty) -> BoxFuture<'static, Result<Answers<ActionType>>> {
     call.named("ListActions");
     let types = [
-        (CREATE_PREPARED_STATEMENT, "Plans an SQL statement; gives its handle and schema."),
+        (
+            CREATE_PREPARED_STATEMENT,
+            "Plans an SQL statement; gives its handle and schema.",
+        ),
         (CLOSE_PREPARED_STATEMENT, "Forgets a prepared statement."),
     ]
-    .map(|(name, description)| Ok(ActionType { r#type: name.to_owned(), description: description.to_owned() }));
+    .map(|(name, description)| {
+        Ok(ActionType {
+            r#type: name.to_owned(),
+            description: description.to_owned(),
+        })
+    });
     std::future::ready(Ok(stream::iter(types).boxed())).boxed()
 }
 

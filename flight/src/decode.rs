@@ -151,7 +151,9 @@ impl Decoder {
     }
 
     fn read_rows(&mut self, message: &Message<'_>, body: bytes::Bytes) -> Result<()> {
-        let rows = message.header_as_record_batch().ok_or_else(|| malformed("a record batch has no header"))?;
+        let rows = message
+            .header_as_record_batch()
+            .ok_or_else(|| malformed("a record batch has no header"))?;
         check::rows(rows, &self.sent, message.version(), &body, self.max_message)?;
         // Buffers that happen to be aligned are used where they are; only the others are copied.
         let body = Buffer::from(body);
@@ -174,7 +176,9 @@ impl Decoder {
     }
 
     fn read_dictionary(&mut self, message: &Message<'_>, body: bytes::Bytes) -> Result<()> {
-        let dictionary = message.header_as_dictionary_batch().ok_or_else(|| malformed("a dictionary has no header"))?;
+        let dictionary = message
+            .header_as_dictionary_batch()
+            .ok_or_else(|| malformed("a dictionary has no header"))?;
         check::dictionary(dictionary, &self.sent, message.version(), &body, self.max_message)?;
         read_dictionary_impl(
             &Buffer::from(body),
@@ -198,7 +202,9 @@ impl Decoder {
 
     /// The next rows that are there.
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(piece) = self.pieces.pop_front() else { return Ok(None) };
+        let Some(piece) = self.pieces.pop_front() else {
+            return Ok(None);
+        };
         guarded(|| {
             cast_batch(&piece, &self.schema)
                 .map_err(|error| malformed("a column cannot be unfolded").with_context("reason", error.to_string()))

@@ -34,7 +34,11 @@ pub struct MessageLimits {
 
 impl Default for MessageLimits {
     fn default() -> Self {
-        Self { target: 1024 * 1024, limit: 2 * 1024 * 1024, row_limit: 15 * 1024 * 1024 }
+        Self {
+            target: 1024 * 1024,
+            limit: 2 * 1024 * 1024,
+            row_limit: 15 * 1024 * 1024,
+        }
     }
 }
 

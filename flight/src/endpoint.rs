@@ -43,11 +43,15 @@ impl Service<Request<Body>> for FlightEndpoint {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.service.call(request.map(|body| Body::new(body.map_err(|error| cut_off(&error)))))
+        self.service
+            .call(request.map(|body| Body::new(body.map_err(|error| cut_off(&error)))))
     }
 }
 
 /// Any code but CANCELLED reaches those who read the stream.
 fn cut_off(error: &Status) -> Status {
-    Status::aborted(format!("the client canceled the request or its connection broke: {}", error.message()))
+    Status::aborted(format!(
+        "the client canceled the request or its connection broke: {}",
+        error.message()
+    ))
 }

@@ -1,45 +1,22 @@
 //! Building the gateway: its options, its service and the transport that suits it.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use jetway_planner::Planner;
+use jetway_planner::{Clock, Planner};
 use tonic::transport::Server;
 
 use crate::encode::StreamTimes;
 use crate::plan_cache::PlanCache;
 use crate::{Authenticator, FlightEndpoint, MessageLimits, TicketKey};
 
-/// Tells the time. Replicas whose clocks differ by minutes refuse each other's young tickets late, nothing worse.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
-
-impl Clock {
-    /// A clock that asks a function.
-    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// The time now.
-    pub fn now(&self) -> SystemTime {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clock").finish_non_exhaustive()
-    }
-}
-
 /// Limits and times of a gateway.
 #[derive(Debug, Clone)]
 pub struct FlightOptions {
     /// Signs tickets and prepared statements; the same on all replicas.
     pub ticket_key: TicketKey,
-    /// Tells the time.
+    /// Tells the time. Replicas whose clocks differ by minutes take each other's tickets for minutes older or younger.
     pub clock: Clock,
     /// How long a ticket is good. Its rows do not change meanwhile, since it pins the heads.
     pub ticket_ttl: Duration,
@@ -66,7 +43,7 @@ impl FlightOptions {
     pub fn new(ticket_key: TicketKey) -> Self {
         Self {
             ticket_key,
-            clock: Clock::new(SystemTime::now),
+            clock: Clock::system(),
             ticket_ttl: Duration::from_secs(60 * 60),
             prepared_ttl: Duration::from_secs(24 * 60 * 60),
             messages: MessageLimits::default(),
@@ -80,7 +57,10 @@ impl FlightOptions {
     }
 
     pub(crate) fn stream_times(&self) -> StreamTimes {
-        StreamTimes { heartbeat: self.heartbeat, stalled: self.stalled }
+        StreamTimes {
+            heartbeat: self.heartbeat,
+            stalled: self.stalled,
+        }
     }
 }
 
@@ -103,7 +83,14 @@ impl FlightGateway {
     /// A gateway that plans and runs with `planner` on behalf of whom `authenticator` recognizes.
     pub fn new(planner: Planner, authenticator: Arc<dyn Authenticator>, options: FlightOptions) -> Self {
         let plans = PlanCache::new(options.cached_plans, options.cached_plan_age);
-        Self { shared: Arc::new(Shared { planner, authenticator, options, plans }) }
+        Self {
+            shared: Arc::new(Shared {
+                planner,
+                authenticator,
+                options,
+                plans,
+            }),
+        }
     }
 
     /// The gRPC service, with its message limits set, for [`Server::add_service`].
@@ -111,7 +98,9 @@ impl FlightGateway {
         // Above our own limit, so that a message that is a little too large gets our own answer.
         let largest = self.shared.options.max_upload_message.saturating_add(1024 * 1024);
         FlightEndpoint::new(
-            FlightServiceServer::new(self).max_decoding_message_size(largest).max_encoding_message_size(usize::MAX),
+            FlightServiceServer::new(self)
+                .max_decoding_message_size(largest)
+                .max_encoding_message_size(usize::MAX),
         )
     }
 }

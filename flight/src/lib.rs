@@ -31,6 +31,6 @@ pub use auth::{Authenticator, Login};
 pub use encode::MessageLimits;
 pub use endpoint::FlightEndpoint;
 pub use error::{Error, ErrorKind, Result};
-pub use gateway::{Clock, FlightGateway, FlightOptions, tune};
+pub use gateway::{FlightGateway, FlightOptions, tune};
 pub use ticket::TicketKey;
 pub use wire::{Compression, WireProfile};

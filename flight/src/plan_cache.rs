@@ -28,7 +28,11 @@ struct Entries {
 
 impl PlanCache {
     pub(crate) fn new(capacity: usize, max_age: Duration) -> Self {
-        Self { capacity, max_age, entries: Mutex::default() }
+        Self {
+            capacity,
+            max_age,
+            entries: Mutex::default(),
+        }
     }
 
     pub(crate) fn insert(&self, tag: TicketTag, statement: Statement) {

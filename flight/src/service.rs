@@ -2,8 +2,8 @@
 
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
-    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest,
-    HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
+    PollInfo, PutResult, SchemaResult, Ticket,
 };
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -63,11 +63,17 @@ impl FlightService for FlightGateway {
     }
 
     async fn list_flights(&self, request: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
-        serve(&self.shared, "ListFlights", request, |_, _| command::not_offered("ListFlights")).await
+        serve(&self.shared, "ListFlights", request, |_, _| {
+            command::not_offered("ListFlights")
+        })
+        .await
     }
 
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<PollInfo> {
-        serve(&self.shared, "PollFlightInfo", request, |_, _| command::not_offered("PollFlightInfo")).await
+        serve(&self.shared, "PollFlightInfo", request, |_, _| {
+            command::not_offered("PollFlightInfo")
+        })
+        .await
     }
 
     async fn do_exchange(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoExchangeStream> {

@@ -35,9 +35,7 @@ pub(crate) fn code(kind: ErrorKind) -> Code {
 
 fn planner_code(kind: PlannerKind) -> Code {
     match kind {
-        PlannerKind::InvalidSql | PlannerKind::InvalidArgument | PlannerKind::SchemaMismatch => {
-            Code::InvalidArgument
-        }
+        PlannerKind::InvalidSql | PlannerKind::InvalidArgument | PlannerKind::SchemaMismatch => Code::InvalidArgument,
         PlannerKind::NotFound => Code::NotFound,
         PlannerKind::AlreadyExists => Code::AlreadyExists,
         PlannerKind::PermissionDenied => Code::PermissionDenied,

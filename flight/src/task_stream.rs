@@ -25,18 +25,18 @@ where
     E: Send + 'static,
 {
     /// Starts the task; `ahead` is how many items may wait. `lost` makes the error for a task that panicked.
-    pub(crate) fn spawn<F>(
-        ahead: usize,
-        lost: fn(JoinError) -> E,
-        produce: impl FnOnce(mpsc::Sender<T>) -> F,
-    ) -> Self
+    pub(crate) fn spawn<F>(ahead: usize, lost: fn(JoinError) -> E, produce: impl FnOnce(mpsc::Sender<T>) -> F) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         use tracing::Instrument;
         let (sender, items) = mpsc::channel(ahead);
         let task = tokio::spawn(produce(sender).in_current_span());
-        Self { items, task: Some(task), lost }
+        Self {
+            items,
+            task: Some(task),
+            lost,
+        }
     }
 }
 

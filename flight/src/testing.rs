@@ -45,7 +45,9 @@ impl Random {
     }
 
     fn field(&mut self, depth: usize) -> FieldRef {
-        Arc::new(Field::new("item", self.data_type(depth), true).with_metadata([("k".to_owned(), "v".to_owned())].into()))
+        Arc::new(
+            Field::new("item", self.data_type(depth), true).with_metadata([("k".to_owned(), "v".to_owned())].into()),
+        )
     }
 
     /// A type of any kind that can be on its way to a client.
@@ -84,9 +86,10 @@ impl Random {
                 Arc::new(Field::new("run_ends", DataType::Int32, false)),
                 Arc::new(Field::new("values", self.data_type(0), true)),
             ),
-            _ => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Struct(
-                vec![Field::new("s", DataType::Utf8, true)].into(),
-            ))),
+            _ => DataType::Dictionary(
+                Box::new(DataType::Int32),
+                Box::new(DataType::Struct(vec![Field::new("s", DataType::Utf8, true)].into())),
+            ),
         }
     }
 
@@ -103,11 +106,16 @@ impl Random {
             DataType::UInt64 => Arc::new(UInt64Array::from(self.options(len, Self::next))),
             DataType::Float64 => Arc::new(Float64Array::from(self.options(len, |r| r.next() as f64))),
             DataType::Decimal128(p, s) => Arc::new(
-                Decimal128Array::from(self.options(len, |r| i128::from(r.next()))).with_precision_and_scale(*p, *s).unwrap(),
+                Decimal128Array::from(self.options(len, |r| i128::from(r.next())))
+                    .with_precision_and_scale(*p, *s)
+                    .unwrap(),
             ),
-            DataType::Date32 => Arc::new(Date32Array::from(self.options(len, |r| r.below(40_000) as i32 - 20_000))),
+            DataType::Date32 => Arc::new(Date32Array::from(
+                self.options(len, |r| r.below(40_000) as i32 - 20_000),
+            )),
             DataType::Timestamp(_, zone) => Arc::new(
-                TimestampMicrosecondArray::from(self.options(len, |r| (r.next() >> 14) as i64)).with_timezone_opt(zone.clone()),
+                TimestampMicrosecondArray::from(self.options(len, |r| (r.next() >> 14) as i64))
+                    .with_timezone_opt(zone.clone()),
             ),
             DataType::FixedSizeBinary(size) => {
                 let values = self.options(len, |r| r.next().to_le_bytes()[..*size as usize].to_vec());
@@ -145,11 +153,22 @@ impl Random {
                 let values = self.array(item.data_type(), 10);
                 let sizes: ScalarBuffer<i32> = (0..len).map(|_| self.below(4) as i32).collect();
                 let offsets: ScalarBuffer<i32> = (0..len).map(|_| self.below(6) as i32).collect();
-                Arc::new(ListViewArray::new(Arc::clone(item), offsets, sizes, values, self.nulls(len)))
+                Arc::new(ListViewArray::new(
+                    Arc::clone(item),
+                    offsets,
+                    sizes,
+                    values,
+                    self.nulls(len),
+                ))
             }
             DataType::FixedSizeList(item, size) => {
                 let values = self.array(item.data_type(), len * *size as usize);
-                Arc::new(FixedSizeListArray::new(Arc::clone(item), *size, values, self.nulls(len)))
+                Arc::new(FixedSizeListArray::new(
+                    Arc::clone(item),
+                    *size,
+                    values,
+                    self.nulls(len),
+                ))
             }
             DataType::Struct(fields) => {
                 let columns = fields.iter().map(|field| self.array(field.data_type(), len)).collect();
@@ -157,12 +176,20 @@ impl Random {
             }
             DataType::Map(entries, sorted) => {
                 let offsets = self.offsets::<i32>(len);
-                let DataType::Struct(fields) = entries.data_type() else { unreachable!() };
+                let DataType::Struct(fields) = entries.data_type() else {
+                    unreachable!()
+                };
                 let count = *offsets.last().unwrap() as usize;
                 let keys = Arc::new(StringArray::from_iter_values((0..count).map(|_| self.text())));
                 let values = self.array(fields[1].data_type(), count);
                 let pairs = StructArray::new(fields.clone(), vec![keys, values], None);
-                Arc::new(MapArray::new(Arc::clone(entries), offsets, pairs, self.nulls(len), *sorted))
+                Arc::new(MapArray::new(
+                    Arc::clone(entries),
+                    offsets,
+                    pairs,
+                    self.nulls(len),
+                    *sorted,
+                ))
             }
             DataType::RunEndEncoded(_, values) => {
                 let mut ends = Vec::new();
@@ -184,13 +211,20 @@ impl Random {
                     .with_metadata([("unit".to_owned(), index.to_string())].into())
             })
             .collect();
-        Arc::new(Schema::new_with_metadata(fields, [("origin".to_owned(), "test".to_owned())].into()))
+        Arc::new(Schema::new_with_metadata(
+            fields,
+            [("origin".to_owned(), "test".to_owned())].into(),
+        ))
     }
 
     /// Rows of a schema; now and then a slice of more.
     pub(crate) fn batch(&mut self, schema: &SchemaRef, max_rows: usize) -> RecordBatch {
         let rows = self.below(max_rows + 1);
-        let columns = schema.fields().iter().map(|field| self.array(field.data_type(), rows)).collect();
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| self.array(field.data_type(), rows))
+            .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).unwrap();
         if self.below(2) == 0 {
@@ -205,9 +239,18 @@ impl Random {
 /// The rows as text, which is the same in all encodings of a value.
 pub(crate) fn rows_as_text(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::new().with_null("NULL");
-    let columns: Vec<ArrayFormatter<'_>> =
-        batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+    let columns: Vec<ArrayFormatter<'_>> = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column, &options).unwrap())
+        .collect();
     (0..batch.num_rows())
-        .map(|row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("|"))
+        .map(|row| {
+            columns
+                .iter()
+                .map(|column| column.value(row).to_string())
+                .collect::<Vec<_>>()
+                .join("|")
+        })
         .collect()
 }

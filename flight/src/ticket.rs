@@ -113,7 +113,10 @@ impl Ticket {
             pins: self
                 .pins
                 .iter()
-                .map(|pin| PinContents { dataset: pin.dataset.to_bytes(), head: pin.head.to_bytes() })
+                .map(|pin| PinContents {
+                    dataset: pin.dataset.to_bytes(),
+                    head: pin.head.to_bytes(),
+                })
                 .collect(),
             profile: self.profile.to_bits(),
             account: self.account.clone(),
@@ -172,7 +175,12 @@ impl Ticket {
                 },
             ));
         }
-        let pins = contents.pins.iter().map(PinContents::open).collect::<Option<_>>().ok_or_else(bad)?;
+        let pins = contents
+            .pins
+            .iter()
+            .map(PinContents::open)
+            .collect::<Option<_>>()
+            .ok_or_else(bad)?;
         let ticket = Self {
             sql: contents.sql,
             pins,

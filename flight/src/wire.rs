@@ -113,8 +113,12 @@ pub(crate) fn cast_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<Reco
         .zip(schema.fields())
         .map(|(column, field)| {
             cast_array(column, field.data_type()).map_err(|error| {
-                Error::internal(format!("column \"{}\" cannot be sent as {}", field.name(), field.data_type()))
-                    .with_source(error)
+                Error::internal(format!(
+                    "column \"{}\" cannot be sent as {}",
+                    field.name(),
+                    field.data_type()
+                ))
+                .with_source(error)
             })
         })
         .collect::<Result<Vec<_>>>()?;

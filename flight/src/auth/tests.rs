@@ -10,7 +10,10 @@ impl Authenticator for OneUser {
         if (user, password) != ("alice", "se:cret") {
             return Err(Error::unauthenticated("wrong user name or password"));
         }
-        Ok(Login { subject: alice(), token: "token-1".to_owned() })
+        Ok(Login {
+            subject: alice(),
+            token: "token-1".to_owned(),
+        })
     }
 
     async fn bearer(&self, token: &str) -> Result<Subject> {
@@ -39,7 +42,9 @@ fn basic(user: &str, password: &str) -> String {
 
 #[tokio::test]
 async fn calls_with_password_or_token() {
-    let caller = authenticate(&OneUser, &headers(&[&basic("alice", "se:cret")])).await.unwrap();
+    let caller = authenticate(&OneUser, &headers(&[&basic("alice", "se:cret")]))
+        .await
+        .unwrap();
     assert_eq!(caller.subject, alice());
     assert_eq!(caller.bearer.unwrap().to_str().unwrap(), "Bearer token-1");
 
@@ -47,7 +52,9 @@ async fn calls_with_password_or_token() {
     assert!(caller.bearer.is_none());
 
     // A token wins over a password, whichever comes first.
-    let caller = authenticate(&OneUser, &headers(&[&basic("alice", "old"), "Bearer token-1"])).await.unwrap();
+    let caller = authenticate(&OneUser, &headers(&[&basic("alice", "old"), "Bearer token-1"]))
+        .await
+        .unwrap();
     assert_eq!(caller.subject, alice());
 
     let mut legacy = MetadataMap::new();
@@ -73,17 +80,35 @@ async fn bad_credentials_tell_what_to_do() {
 
 #[tokio::test]
 async fn both_kinds_of_handshake() {
-    let welcome = handshake(&OneUser, &headers(&[&basic("alice", "se:cret")]), stream::empty().boxed()).await.unwrap();
+    let welcome = handshake(
+        &OneUser,
+        &headers(&[&basic("alice", "se:cret")]),
+        stream::empty().boxed(),
+    )
+    .await
+    .unwrap();
     assert_eq!(welcome.response.payload, "token-1");
     assert_eq!(welcome.bearer.to_str().unwrap(), "Bearer token-1");
     assert!(welcome.bearer.is_sensitive());
 
-    let auth = BasicAuth { username: "alice".to_owned(), password: "se:cret".to_owned() };
-    let request = HandshakeRequest { protocol_version: 3, payload: auth.encode_to_vec().into() };
+    let auth = BasicAuth {
+        username: "alice".to_owned(),
+        password: "se:cret".to_owned(),
+    };
+    let request = HandshakeRequest {
+        protocol_version: 3,
+        payload: auth.encode_to_vec().into(),
+    };
     let requests = stream::iter([Ok(request)]).boxed();
     let welcome = handshake(&OneUser, &headers(&[]), requests).await.unwrap();
-    assert_eq!((welcome.response.protocol_version, &welcome.response.payload[..]), (3, &b"token-1"[..]));
+    assert_eq!(
+        (welcome.response.protocol_version, &welcome.response.payload[..]),
+        (3, &b"token-1"[..])
+    );
 
-    let error = handshake(&OneUser, &headers(&[]), stream::empty().boxed()).await.err().unwrap();
+    let error = handshake(&OneUser, &headers(&[]), stream::empty().boxed())
+        .await
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
 }

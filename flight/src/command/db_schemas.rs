@@ -28,5 +28,8 @@ pub(super) async fn rows(call: &Call, command: CommandGetDbSchemas) -> Result<Re
         names.sort_unstable();
     }
     let catalogs = StringArray::from_iter_values(names.iter().map(|_| CATALOG));
-    batch(schema(), vec![Arc::new(catalogs), Arc::new(StringArray::from_iter_values(names))])
+    batch(
+        schema(),
+        vec![Arc::new(catalogs), Arc::new(StringArray::from_iter_values(names))],
+    )
 }

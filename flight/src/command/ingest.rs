@@ -25,15 +25,21 @@ pub(super) async fn run(
         dataset.id = %outcome.dataset, block.hash = %outcome.head, rows = outcome.rows, created = outcome.created,
         "Rows were ingested"
     );
-    let result = DoPutUpdateResult { record_count: i64::try_from(outcome.rows).unwrap_or(i64::MAX) };
-    Ok(PutResult { app_metadata: result.encode_to_vec().into() })
+    let result = DoPutUpdateResult {
+        record_count: i64::try_from(outcome.rows).unwrap_or(i64::MAX),
+    };
+    Ok(PutResult {
+        app_metadata: result.encode_to_vec().into(),
+    })
 }
 
 /// What the command asks for, in the planner's words.
 pub(super) fn request(command: &CommandStatementIngest) -> Result<IngestRequest> {
     refuse_transaction(command.transaction_id.as_ref())?;
     if command.temporary {
-        return Err(Error::unimplemented("there are no temporary tables: ingest into a dataset of your own account"));
+        return Err(Error::unimplemented(
+            "there are no temporary tables: ingest into a dataset of your own account",
+        ));
     }
     if !command.options.is_empty() {
         let mut names: Vec<&str> = command.options.keys().map(String::as_str).collect();
@@ -52,7 +58,9 @@ pub(super) fn request(command: &CommandStatementIngest) -> Result<IngestRequest>
         TableNotExistOption::Create => IfNotExists::Create,
         TableNotExistOption::Fail => IfNotExists::Fail,
         TableNotExistOption::Unspecified => {
-            return Err(Error::invalid_argument("if_not_exist is not specified: set it to create or fail"));
+            return Err(Error::invalid_argument(
+                "if_not_exist is not specified: set it to create or fail",
+            ));
         }
     };
     let if_exists = match options.if_exists() {
@@ -64,9 +72,15 @@ pub(super) fn request(command: &CommandStatementIngest) -> Result<IngestRequest>
             ));
         }
         TableExistsOption::Unspecified => {
-            return Err(Error::invalid_argument("if_exists is not specified: set it to append or fail"));
+            return Err(Error::invalid_argument(
+                "if_exists is not specified: set it to append or fail",
+            ));
         }
     };
     let table = TableName::parse(command.catalog.as_deref(), command.schema.as_deref(), &command.table)?;
-    Ok(IngestRequest { table, if_exists, if_not_exists })
+    Ok(IngestRequest {
+        table,
+        if_exists,
+        if_not_exists,
+    })
 }

@@ -11,7 +11,9 @@ pub(super) fn command(command: &Command) -> Error {
             "statements that change data are not executed: add rows with CommandStatementIngest, as adbc_ingest() does, and send \
              queries with CommandStatementQuery"
         }
-        Command::CommandStatementSubstraitPlan(_) => "Substrait plans are not executed: send SQL with CommandStatementQuery",
+        Command::CommandStatementSubstraitPlan(_) => {
+            "Substrait plans are not executed: send SQL with CommandStatementQuery"
+        }
         Command::CommandGetPrimaryKeys(_)
         | Command::CommandGetExportedKeys(_)
         | Command::CommandGetImportedKeys(_)
@@ -65,7 +67,11 @@ pub(super) fn method(name: &str) -> Error {
 }
 
 fn short_name(type_url: &str) -> String {
-    shown(type_url.strip_prefix("type.googleapis.com/arrow.flight.protocol.sql.").unwrap_or(type_url))
+    shown(
+        type_url
+            .strip_prefix("type.googleapis.com/arrow.flight.protocol.sql.")
+            .unwrap_or(type_url),
+    )
 }
 
 /// A foreign name, fit for a message.

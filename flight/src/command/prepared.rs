@@ -31,7 +31,7 @@ pub(super) async fn create(call: &Call, request: ActionCreatePreparedStatementRe
         pins: Vec::new(),
         profile: call.profile,
         account: call.subject.name().as_str().to_owned(),
-        expires: options.clock.now() + options.prepared_ttl,
+        expires: call.now() + options.prepared_ttl,
     };
     let (prepared_statement_handle, _) = handle.seal(&options.ticket_key, Purpose::Prepared);
     let result = ActionCreatePreparedStatementResult {
@@ -79,13 +79,17 @@ pub(super) async fn bind(
             }
         }
     }
-    let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(command.prepared_statement_handle) };
-    Ok(PutResult { app_metadata: result.encode_to_vec().into() })
+    let result = DoPutPreparedStatementResult {
+        prepared_statement_handle: Some(command.prepared_statement_handle),
+    };
+    Ok(PutResult {
+        app_metadata: result.encode_to_vec().into(),
+    })
 }
 
 fn open(call: &Call, command: &CommandPreparedStatementQuery) -> Result<Ticket> {
     let options = &call.shared.options;
-    let now = options.clock.now();
+    let now = call.now();
     let handle = &command.prepared_statement_handle;
     Ok(Ticket::open(handle, &options.ticket_key, Purpose::Prepared, &call.subject, now)?.0)
 }

@@ -16,20 +16,66 @@ use arrow_flight::sql::{
 use crate::gateway::FlightOptions;
 use crate::{Error, Result};
 
-const KEYWORDS: &[&str] = &["EXCEPT", "EXPLAIN", "ILIKE", "INTERSECT", "LATERAL", "LIMIT", "OFFSET", "QUALIFY", "UNNEST"];
+const KEYWORDS: &[&str] = &[
+    "EXCEPT",
+    "EXPLAIN",
+    "ILIKE",
+    "INTERSECT",
+    "LATERAL",
+    "LIMIT",
+    "OFFSET",
+    "QUALIFY",
+    "UNNEST",
+];
 const NUMERIC_FUNCTIONS: &[&str] = &[
-    "abs", "acos", "asin", "atan", "atan2", "cbrt", "ceil", "cos", "cot", "degrees", "exp", "floor", "gcd", "ln", "log", "log10",
-    "log2", "pi", "power", "radians", "random", "round", "signum", "sin", "sqrt", "tan", "trunc",
+    "abs", "acos", "asin", "atan", "atan2", "cbrt", "ceil", "cos", "cot", "degrees", "exp", "floor", "gcd", "ln",
+    "log", "log10", "log2", "pi", "power", "radians", "random", "round", "signum", "sin", "sqrt", "tan", "trunc",
 ];
 const STRING_FUNCTIONS: &[&str] = &[
-    "ascii", "btrim", "char_length", "concat", "concat_ws", "contains", "initcap", "left", "length", "lower", "lpad", "ltrim",
-    "octet_length", "position", "regexp_like", "regexp_replace", "repeat", "replace", "reverse", "right", "rpad", "rtrim",
-    "split_part", "starts_with", "strpos", "substr", "translate", "trim", "upper",
+    "ascii",
+    "btrim",
+    "char_length",
+    "concat",
+    "concat_ws",
+    "contains",
+    "initcap",
+    "left",
+    "length",
+    "lower",
+    "lpad",
+    "ltrim",
+    "octet_length",
+    "position",
+    "regexp_like",
+    "regexp_replace",
+    "repeat",
+    "replace",
+    "reverse",
+    "right",
+    "rpad",
+    "rtrim",
+    "split_part",
+    "starts_with",
+    "strpos",
+    "substr",
+    "translate",
+    "trim",
+    "upper",
 ];
 const SYSTEM_FUNCTIONS: &[&str] = &["coalesce", "greatest", "least", "nullif", "version"];
 const DATETIME_FUNCTIONS: &[&str] = &[
-    "current_date", "current_time", "date_bin", "date_part", "date_trunc", "extract", "from_unixtime", "make_date", "now",
-    "to_char", "to_date", "to_timestamp",
+    "current_date",
+    "current_time",
+    "date_bin",
+    "date_part",
+    "date_trunc",
+    "extract",
+    "from_unixtime",
+    "make_date",
+    "now",
+    "to_char",
+    "to_date",
+    "to_timestamp",
 ];
 
 pub(super) fn schema() -> SchemaRef {
@@ -86,7 +132,10 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
         (Code::FlightSqlServerSubstrait, no),
         (Code::FlightSqlServerSubstraitMinVersion, Value::Text("")),
         (Code::FlightSqlServerSubstraitMaxVersion, Value::Text("")),
-        (Code::FlightSqlServerTransaction, ordinal(SqlSupportedTransaction::None.into())),
+        (
+            Code::FlightSqlServerTransaction,
+            ordinal(SqlSupportedTransaction::None.into()),
+        ),
         (Code::FlightSqlServerCancel, no),
         (Code::FlightSqlServerBulkIngestion, yes),
         (Code::FlightSqlServerIngestTransactionsSupported, no),
@@ -95,11 +144,20 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
         (Code::SqlDdlCatalog, no),
         (Code::SqlDdlSchema, no),
         (Code::SqlDdlTable, no),
-        (Code::SqlIdentifierCase, ordinal(SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive.into())),
+        (
+            Code::SqlIdentifierCase,
+            ordinal(SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive.into()),
+        ),
         (Code::SqlIdentifierQuoteChar, Value::Text("\"")),
-        (Code::SqlQuotedIdentifierCase, ordinal(SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive.into())),
+        (
+            Code::SqlQuotedIdentifierCase,
+            ordinal(SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive.into()),
+        ),
         (Code::SqlAllTablesAreSelectable, yes),
-        (Code::SqlNullOrdering, ordinal(SqlNullOrdering::SqlNullsSortedHigh.into())),
+        (
+            Code::SqlNullOrdering,
+            ordinal(SqlNullOrdering::SqlNullsSortedHigh.into()),
+        ),
         (Code::SqlKeywords, names(KEYWORDS)),
         (Code::SqlNumericFunctions, names(NUMERIC_FUNCTIONS)),
         (Code::SqlStringFunctions, names(STRING_FUNCTIONS)),
@@ -116,17 +174,26 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
         (Code::SqlSupportsOrderByUnrelated, yes),
         (
             Code::SqlSupportedGroupBy,
-            bits(&[SqlSupportedGroupBy::SqlGroupByUnrelated.into(), SqlSupportedGroupBy::SqlGroupByBeyondSelect.into()]),
+            bits(&[
+                SqlSupportedGroupBy::SqlGroupByUnrelated.into(),
+                SqlSupportedGroupBy::SqlGroupByBeyondSelect.into(),
+            ]),
         ),
         (Code::SqlSupportsLikeEscapeClause, yes),
         (Code::SqlSupportsNonNullableColumns, yes),
         (
             Code::SqlSupportedGrammar,
-            bits(&[SupportedSqlGrammar::SqlMinimumGrammar.into(), SupportedSqlGrammar::SqlCoreGrammar.into()]),
+            bits(&[
+                SupportedSqlGrammar::SqlMinimumGrammar.into(),
+                SupportedSqlGrammar::SqlCoreGrammar.into(),
+            ]),
         ),
         (Code::SqlAnsi92SupportedLevel, bits(&[0])),
         (Code::SqlSupportsIntegrityEnhancementFacility, no),
-        (Code::SqlOuterJoinsSupportLevel, bits(&[SqlOuterJoinsSupportLevel::SqlFullOuterJoins.into()])),
+        (
+            Code::SqlOuterJoinsSupportLevel,
+            bits(&[SqlOuterJoinsSupportLevel::SqlFullOuterJoins.into()]),
+        ),
         (Code::SqlSchemaTerm, Value::Text("account")),
         (Code::SqlProcedureTerm, Value::Text("procedure")),
         (Code::SqlCatalogTerm, Value::Text("catalog")),
@@ -147,7 +214,10 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
         (Code::SqlCorrelatedSubqueriesSupported, yes),
         (
             Code::SqlSupportedUnions,
-            bits(&[SqlSupportedUnions::SqlUnion.into(), SqlSupportedUnions::SqlUnionAll.into()]),
+            bits(&[
+                SqlSupportedUnions::SqlUnion.into(),
+                SqlSupportedUnions::SqlUnionAll.into(),
+            ]),
         ),
         (Code::SqlMaxRowSize, size(options.messages.row_limit)),
         (Code::SqlMaxRowSizeIncludesBlobs, yes),
@@ -160,7 +230,10 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
             ordinal(SqlTransactionIsolationLevel::SqlTransactionNone.into()),
         ),
         (Code::SqlTransactionsSupported, no),
-        (Code::SqlSupportedTransactionsIsolationLevels, bits(&[SqlTransactionIsolationLevel::SqlTransactionNone.into()])),
+        (
+            Code::SqlSupportedTransactionsIsolationLevels,
+            bits(&[SqlTransactionIsolationLevel::SqlTransactionNone.into()]),
+        ),
         (Code::SqlDataDefinitionCausesTransactionCommit, no),
         (Code::SqlDataDefinitionsInTransactionsIgnored, no),
         (Code::SqlSupportedResultSetTypes, bits(&[1])),

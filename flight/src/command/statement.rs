@@ -34,7 +34,10 @@ pub(super) async fn plan(call: &Call, sql: &str) -> Result<Statement> {
     if sql.len() > max {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,
-            format!("the statement has {} bytes, more than {max}: move long lists of values into a dataset and join it", sql.len()),
+            format!(
+                "the statement has {} bytes, more than {max}: move long lists of values into a dataset and join it",
+                sql.len()
+            ),
         ));
     }
     Ok(call.shared.planner.plan(&call.subject, sql, None).await?)
@@ -44,7 +47,7 @@ pub(super) async fn plan(call: &Call, sql: &str) -> Result<Statement> {
 pub(super) async fn plan_flight(call: &Call, sql: String, descriptor: FlightDescriptor) -> Result<FlightInfo> {
     let statement = plan(call, &sql).await?;
     let options = &call.shared.options;
-    let expires = options.clock.now() + options.ticket_ttl;
+    let expires = call.now() + options.ticket_ttl;
     let ticket = Ticket {
         sql,
         pins: statement.pins().to_vec(),
@@ -62,11 +65,16 @@ pub(super) async fn plan_flight(call: &Call, sql: String, descriptor: FlightDesc
 /// DoGet: starts the statement of a ticket. Gives the schema of the wire, the rows and how they are sent.
 pub(super) async fn fetch(call: &Call, handle: &[u8]) -> Result<(SchemaRef, BatchStream, WireProfile)> {
     let options = &call.shared.options;
-    let now = options.clock.now();
+    let now = call.now();
     let (ticket, tag) = Ticket::open(handle, &options.ticket_key, Purpose::Fetch, &call.subject, now)?;
     let statement = match call.shared.plans.get(&tag) {
         Some(statement) => statement,
-        None => call.shared.planner.plan(&call.subject, &ticket.sql, Some(&ticket.pins)).await?,
+        None => {
+            call.shared
+                .planner
+                .plan(&call.subject, &ticket.sql, Some(&ticket.pins))
+                .await?
+        }
     };
     let schema = ticket.profile.schema(&statement.schema());
     Ok((schema, statement.execute().await?, ticket.profile))

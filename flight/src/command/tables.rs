@@ -77,11 +77,14 @@ async fn list(
 }
 
 fn is_wanted(command: &CommandGetTables, entry: &TableEntry) -> bool {
-    let fits = |filter: &Option<String>, name: &str| {
-        filter.as_ref().is_none_or(|filter| pattern::matches(filter, name))
-    };
+    let fits =
+        |filter: &Option<String>, name: &str| filter.as_ref().is_none_or(|filter| pattern::matches(filter, name));
     let table_type = table_types::table_type(entry.kind);
-    (command.table_types.is_empty() || command.table_types.iter().any(|wanted| wanted.eq_ignore_ascii_case(table_type)))
+    (command.table_types.is_empty()
+        || command
+            .table_types
+            .iter()
+            .any(|wanted| wanted.eq_ignore_ascii_case(table_type)))
         && fits(&command.db_schema_filter_pattern, &entry.account)
         && fits(&command.table_name_filter_pattern, &entry.name)
 }

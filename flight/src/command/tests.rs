@@ -51,10 +51,14 @@ fn options() -> FlightOptions {
 fn sql_info_answers_each_code_and_all() {
     let all = sql_info::rows(&options(), &CommandGetSqlInfo::default()).unwrap();
     let codes: Vec<u32> = all.column(0).as_primitive::<UInt32Type>().values().to_vec();
-    let defined: Vec<u32> =
-        (0..=2000).filter(|&code| SqlInfo::try_from(code).is_ok()).map(|code| code as u32).collect();
+    let defined: Vec<u32> = (0..=2000)
+        .filter(|&code| SqlInfo::try_from(code).is_ok())
+        .map(|code| code as u32)
+        .collect();
     assert_eq!(codes, defined);
-    let some = CommandGetSqlInfo { info: vec![504, 0, 999_999] };
+    let some = CommandGetSqlInfo {
+        info: vec![504, 0, 999_999],
+    };
     let some = sql_info::rows(&options(), &some).unwrap();
     assert_eq!(some.schema(), sql_info::schema());
     assert_eq!(some.column(0).as_primitive::<UInt32Type>().values(), &[0, 504]);
@@ -70,24 +74,43 @@ fn descriptors_that_are_no_commands_are_explained() {
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         assert!(error.message().contains(expected), "{error}");
     };
-    check(FlightDescriptor::new_path(vec!["a".to_owned()]), "CommandStatementIngest");
+    check(
+        FlightDescriptor::new_path(vec!["a".to_owned()]),
+        "CommandStatementIngest",
+    );
     check(FlightDescriptor::new_cmd(""), "empty");
     check(FlightDescriptor::new_cmd("SELECT 1"), "Plain SQL text");
     check(FlightDescriptor::new_cmd("jetway"), "Plain SQL text");
     check(FlightDescriptor::default(), "no type");
-    let cut = Any { type_url: CommandStatementQuery::type_url().to_owned(), value: "\u{1}".into() };
+    let cut = Any {
+        type_url: CommandStatementQuery::type_url().to_owned(),
+        value: "\u{1}".into(),
+    };
     check(FlightDescriptor::new_cmd(cut.encode_to_vec()), "cannot be decoded");
 }
 
 #[test]
 fn what_is_not_offered_is_named() {
-    let unknown = Any { type_url: "type.example.com/some.Thing".to_owned(), value: Bytes::new() };
+    let unknown = Any {
+        type_url: "type.example.com/some.Thing".to_owned(),
+        value: Bytes::new(),
+    };
     let error = Query::from_command(Command::Unknown(unknown)).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Unimplemented);
     assert!(error.message().contains("type.example.com/some.Thing"));
     let update = Command::CommandStatementUpdate(Default::default());
-    assert!(Query::from_command(update).err().unwrap().message().contains("CommandStatementIngest"));
-    assert!(not_offered::action("BeginTransaction").message().contains("BeginTransaction"));
+    assert!(
+        Query::from_command(update)
+            .err()
+            .unwrap()
+            .message()
+            .contains("CommandStatementIngest")
+    );
+    assert!(
+        not_offered::action("BeginTransaction")
+            .message()
+            .contains("BeginTransaction")
+    );
     assert!(not_offered::action("\u{7}".repeat(1000).as_str()).message().len() < 2000);
     assert!(refuse_transaction(Some(&Bytes::from_static(b"t"))).is_err());
     assert!(refuse_transaction(Some(&Bytes::new())).is_ok());
@@ -108,29 +131,63 @@ fn ingest(not_exist: TableNotExistOption, exists: TableExistsOption) -> CommandS
 #[test]
 fn ingest_options() {
     let request = ingest::request(&ingest(TableNotExistOption::Create, TableExistsOption::Append)).unwrap();
-    assert_eq!((request.if_exists, request.if_not_exists), (IfExists::Append, IfNotExists::Create));
+    assert_eq!(
+        (request.if_exists, request.if_not_exists),
+        (IfExists::Append, IfNotExists::Create)
+    );
     assert_eq!(request.table.to_string(), "alice/my-table");
     let request = ingest::request(&ingest(TableNotExistOption::Fail, TableExistsOption::Fail)).unwrap();
-    assert_eq!((request.if_exists, request.if_not_exists), (IfExists::Fail, IfNotExists::Fail));
+    assert_eq!(
+        (request.if_exists, request.if_not_exists),
+        (IfExists::Fail, IfNotExists::Fail)
+    );
 
     let good = || ingest(TableNotExistOption::Fail, TableExistsOption::Append);
     let refused = [
-        (ingest(TableNotExistOption::Create, TableExistsOption::Replace), ErrorKind::Unimplemented, "append-only"),
-        (CommandStatementIngest { temporary: true, ..good() }, ErrorKind::Unimplemented, "temporary"),
         (
-            CommandStatementIngest { transaction_id: Some(Bytes::from_static(b"t")), ..good() },
+            ingest(TableNotExistOption::Create, TableExistsOption::Replace),
+            ErrorKind::Unimplemented,
+            "append-only",
+        ),
+        (
+            CommandStatementIngest {
+                temporary: true,
+                ..good()
+            },
+            ErrorKind::Unimplemented,
+            "temporary",
+        ),
+        (
+            CommandStatementIngest {
+                transaction_id: Some(Bytes::from_static(b"t")),
+                ..good()
+            },
             ErrorKind::Unimplemented,
             "transaction",
         ),
-        (ingest(TableNotExistOption::Unspecified, TableExistsOption::Append), ErrorKind::InvalidArgument, "if_not_exist"),
-        (ingest(TableNotExistOption::Fail, TableExistsOption::Unspecified), ErrorKind::InvalidArgument, "if_exists"),
         (
-            CommandStatementIngest { table_definition_options: None, ..good() },
+            ingest(TableNotExistOption::Unspecified, TableExistsOption::Append),
+            ErrorKind::InvalidArgument,
+            "if_not_exist",
+        ),
+        (
+            ingest(TableNotExistOption::Fail, TableExistsOption::Unspecified),
+            ErrorKind::InvalidArgument,
+            "if_exists",
+        ),
+        (
+            CommandStatementIngest {
+                table_definition_options: None,
+                ..good()
+            },
             ErrorKind::InvalidArgument,
             "table_definition_options",
         ),
         (
-            CommandStatementIngest { options: [("speed".to_owned(), "9".to_owned())].into(), ..good() },
+            CommandStatementIngest {
+                options: [("speed".to_owned(), "9".to_owned())].into(),
+                ..good()
+            },
             ErrorKind::InvalidArgument,
             "speed",
         ),
@@ -147,12 +204,29 @@ fn ingest_options() {
 fn listings_have_the_schemas_of_the_specification() {
     let shown = |schema: SchemaRef| {
         let fields = schema.fields().iter();
-        fields.map(|f| format!("{}:{}{}", f.name(), f.data_type(), if f.is_nullable() { "?" } else { "" })).collect::<Vec<_>>()
+        fields
+            .map(|f| {
+                format!(
+                    "{}:{}{}",
+                    f.name(),
+                    f.data_type(),
+                    if f.is_nullable() { "?" } else { "" }
+                )
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(shown(catalogs::schema()), ["catalog_name:Utf8"]);
-    assert_eq!(shown(db_schemas::schema()), ["catalog_name:Utf8?", "db_schema_name:Utf8"]);
+    assert_eq!(
+        shown(db_schemas::schema()),
+        ["catalog_name:Utf8?", "db_schema_name:Utf8"]
+    );
     assert_eq!(shown(table_types::schema()), ["table_type:Utf8"]);
-    let four = ["catalog_name:Utf8?", "db_schema_name:Utf8?", "table_name:Utf8", "table_type:Utf8"];
+    let four = [
+        "catalog_name:Utf8?",
+        "db_schema_name:Utf8?",
+        "table_name:Utf8",
+        "table_type:Utf8",
+    ];
     assert_eq!(shown(tables::schema(false)), four);
     assert_eq!(shown(tables::schema(true))[..4], four);
     assert_eq!(shown(tables::schema(true))[4], "table_schema:Binary");

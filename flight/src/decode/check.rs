@@ -13,12 +13,17 @@ const MAX_DEPTH: usize = 32;
 
 /// Refuses schemas that cannot be taken in whatever the rows are.
 pub(super) fn schema(schema: &Schema) -> Result<()> {
-    schema.fields().iter().try_for_each(|field| check_type(field.name(), field.data_type(), MAX_DEPTH))
+    schema
+        .fields()
+        .iter()
+        .try_for_each(|field| check_type(field.name(), field.data_type(), MAX_DEPTH))
 }
 
 fn check_type(column: &str, data_type: &DataType, depth: usize) -> Result<()> {
     let Some(depth) = depth.checked_sub(1) else {
-        return Err(malformed(format!("the type of column \"{column}\" is nested deeper than {MAX_DEPTH} levels")));
+        return Err(malformed(format!(
+            "the type of column \"{column}\" is nested deeper than {MAX_DEPTH} levels"
+        )));
     };
     match data_type {
         DataType::Union(_, _) => Err(Error::invalid_argument(format!(
@@ -34,20 +39,26 @@ fn check_type(column: &str, data_type: &DataType, depth: usize) -> Result<()> {
         | DataType::FixedSizeList(item, _) => check_type(column, item.data_type(), depth),
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(fields) if fields.len() == 2 => check_type(column, entries.data_type(), depth),
-            _ => Err(malformed(format!("the entries of map column \"{column}\" are no pairs"))),
+            _ => Err(malformed(format!(
+                "the entries of map column \"{column}\" are no pairs"
+            ))),
         },
-        DataType::Struct(fields) => {
-            fields.iter().try_for_each(|field| check_type(column, field.data_type(), depth))
-        }
+        DataType::Struct(fields) => fields
+            .iter()
+            .try_for_each(|field| check_type(column, field.data_type(), depth)),
         DataType::Dictionary(keys, values) => {
             if !keys.is_dictionary_key_type() {
-                return Err(malformed(format!("the keys of dictionary column \"{column}\" are no integers")));
+                return Err(malformed(format!(
+                    "the keys of dictionary column \"{column}\" are no integers"
+                )));
             }
             check_type(column, values, depth)
         }
         DataType::RunEndEncoded(ends, values) => {
             if !ends.data_type().is_run_ends_type() {
-                return Err(malformed(format!("the run ends of column \"{column}\" are no integers")));
+                return Err(malformed(format!(
+                    "the run ends of column \"{column}\" are no integers"
+                )));
             }
             check_type(column, values.data_type(), depth)
         }
@@ -78,8 +89,13 @@ pub(super) fn dictionary(
     body: &[u8],
     max_bytes: usize,
 ) -> Result<()> {
-    let batch = dictionary.data().ok_or_else(|| malformed("a dictionary has no values"))?;
-    #[expect(deprecated, reason = "the IPC reader finds dictionaries by these ids, and there is no other way to see them")]
+    let batch = dictionary
+        .data()
+        .ok_or_else(|| malformed("a dictionary has no values"))?;
+    #[expect(
+        deprecated,
+        reason = "the IPC reader finds dictionaries by these ids, and there is no other way to see them"
+    )]
     let fields = schema.fields_with_dict_id(dictionary.id());
     let Some(DataType::Dictionary(_, values)) = fields.first().map(|field| field.data_type()) else {
         return Err(malformed("a dictionary belongs to no column"));
@@ -104,14 +120,26 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(batch: RecordBatch<'a>, version: MetadataVersion, body: &'a [u8], max_bytes: usize) -> Result<Self> {
         if !(0..=MAX_ROWS).contains(&batch.length()) {
-            return Err(malformed(format!("a message announces {} rows; send at most {MAX_ROWS}", batch.length())));
+            return Err(malformed(format!(
+                "a message announces {} rows; send at most {MAX_ROWS}",
+                batch.length()
+            )));
         }
-        let nodes = batch.nodes().ok_or_else(|| malformed("a message has no list of nodes"))?;
-        let buffers = batch.buffers().ok_or_else(|| malformed("a message has no list of buffers"))?;
+        let nodes = batch
+            .nodes()
+            .ok_or_else(|| malformed("a message has no list of nodes"))?;
+        let buffers = batch
+            .buffers()
+            .ok_or_else(|| malformed("a message has no list of buffers"))?;
         Ok(Self {
             nodes: Box::new(nodes.iter()),
             buffers: Box::new(buffers.iter()),
-            variadic: batch.variadicBufferCounts().into_iter().flatten().collect::<Vec<_>>().into_iter(),
+            variadic: batch
+                .variadicBufferCounts()
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .into_iter(),
             version,
             body,
             compressed: batch.compression().is_some(),
@@ -122,14 +150,21 @@ impl<'a> Walk<'a> {
     /// One field with all below it. The top level has as many values as the message has rows.
     fn field(&mut self, field: &Field, expected: Option<i64>) -> Result<()> {
         let data_type = field.data_type();
-        let node = self.nodes.next().ok_or_else(|| malformed("a message has fewer columns than the schema"))?;
+        let node = self
+            .nodes
+            .next()
+            .ok_or_else(|| malformed("a message has fewer columns than the schema"))?;
         let (length, nulls) = (node.length(), node.null_count());
         if length < 0 || nulls < 0 || nulls > length || expected.is_some_and(|expected| expected != length) {
             return Err(malformed(format!("the length of column \"{}\" is wrong", field.name())));
         }
         let length = usize::try_from(length).map_err(|_| malformed("a column is too long"))?;
         let bits = length.div_ceil(8);
-        let times = |width: usize| length.checked_mul(width).ok_or_else(|| malformed("a column is too long"));
+        let times = |width: usize| {
+            length
+                .checked_mul(width)
+                .ok_or_else(|| malformed("a column is too long"))
+        };
         // An empty column may leave out even its one offset.
         let offsets = |width: usize| match length {
             0 => Ok(0),
@@ -188,7 +223,9 @@ impl<'a> Walk<'a> {
                 times(usize::try_from(*size).unwrap_or(0))?;
                 self.field(item, None)
             }
-            DataType::Struct(fields) => fields.iter().try_for_each(|child| self.field(child, Some(length as i64))),
+            DataType::Struct(fields) => fields
+                .iter()
+                .try_for_each(|child| self.field(child, Some(length as i64))),
             DataType::Dictionary(keys, _) => self.buffer(times(keys.primitive_width().unwrap_or(8))?),
             DataType::RunEndEncoded(ends, values) => {
                 self.field(ends, None)?;
@@ -207,12 +244,23 @@ impl<'a> Walk<'a> {
 
     /// The next buffer, which must lie in the body and hold at least `needed` bytes.
     fn buffer(&mut self, needed: usize) -> Result<()> {
-        let buffer = self.buffers.next().ok_or_else(|| malformed("a message has fewer buffers than the schema needs"))?;
+        let buffer = self
+            .buffers
+            .next()
+            .ok_or_else(|| malformed("a message has fewer buffers than the schema needs"))?;
         let outside = || malformed("a buffer lies outside of its message");
         let start = usize::try_from(buffer.offset()).map_err(|_| outside())?;
         let length = usize::try_from(buffer.length()).map_err(|_| outside())?;
-        let bytes = self.body.get(start..).and_then(|rest| rest.get(..length)).ok_or_else(outside)?;
-        let holds = if self.compressed && !bytes.is_empty() { self.unfolded(bytes)? } else { length };
+        let bytes = self
+            .body
+            .get(start..)
+            .and_then(|rest| rest.get(..length))
+            .ok_or_else(outside)?;
+        let holds = if self.compressed && !bytes.is_empty() {
+            self.unfolded(bytes)?
+        } else {
+            length
+        };
         if holds < needed {
             return Err(malformed("a buffer is shorter than its column"));
         }
@@ -221,7 +269,9 @@ impl<'a> Walk<'a> {
 
     /// How long a compressed buffer says it is. The sum is bounded, since a few bytes may claim any size.
     fn unfolded(&mut self, bytes: &[u8]) -> Result<usize> {
-        let claim = bytes.first_chunk::<8>().ok_or_else(|| malformed("a compressed buffer has no length"))?;
+        let claim = bytes
+            .first_chunk::<8>()
+            .ok_or_else(|| malformed("a compressed buffer has no length"))?;
         let claim = match i64::from_le_bytes(*claim) {
             -1 => bytes.len() - claim.len(),
             claim => usize::try_from(claim).map_err(|_| malformed("a compressed buffer has a negative length"))?,

@@ -15,7 +15,10 @@ use crate::testing::{Random, rows_as_text};
 const MAX: usize = 1 << 20;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// What a client sends: descriptor and schema in the first message, dictionaries as they are.
@@ -24,18 +27,23 @@ fn encoded(schema: &SchemaRef, batches: Vec<RecordBatch>, compressed: bool) -> V
     let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
     let generator = IpcDataGenerator::default();
     let mut tracker = DictionaryTracker::new(false);
-    let first: FlightData = generator.schema_to_bytes_with_dictionary_tracker(schema, &mut tracker, &options).into();
+    let first: FlightData = generator
+        .schema_to_bytes_with_dictionary_tracker(schema, &mut tracker, &options)
+        .into();
     let mut messages = vec![first.with_descriptor(FlightDescriptor::new_cmd("x"))];
     for batch in batches {
-        let (dictionaries, rows) =
-            generator.encode(&batch, &mut tracker, &options, &mut IpcWriteContext::default()).unwrap();
+        let (dictionaries, rows) = generator
+            .encode(&batch, &mut tracker, &options, &mut IpcWriteContext::default())
+            .unwrap();
         messages.extend(dictionaries.into_iter().map(FlightData::from));
         messages.push(rows.into());
     }
     messages
 }
 
-fn upload(messages: Vec<std::result::Result<FlightData, Status>>) -> jetway_planner::Result<(SchemaRef, Vec<RecordBatch>)> {
+fn upload(
+    messages: Vec<std::result::Result<FlightData, Status>>,
+) -> jetway_planner::Result<(SchemaRef, Vec<RecordBatch>)> {
     upload_limited(messages, MAX)
 }
 
@@ -55,7 +63,10 @@ fn upload_limited(
 fn numbers() -> (SchemaRef, RecordBatch) {
     let batch = RecordBatch::try_from_iter([
         ("n", Arc::new(Int64Array::from_iter_values(0..100)) as ArrayRef),
-        ("t", Arc::new(StringArray::from_iter_values((0..100).map(|n| n.to_string())))),
+        (
+            "t",
+            Arc::new(StringArray::from_iter_values((0..100).map(|n| n.to_string()))),
+        ),
     ])
     .unwrap();
     (batch.schema(), batch)
@@ -138,7 +149,10 @@ fn misuse_is_explained() {
     check(vec![FlightData::new()], "ended before its schema");
     check(vec![messages[1].clone()], "first message must be the schema");
     check(vec![messages[0].clone(), messages[0].clone()], "second schema");
-    check(vec![FlightData::new().with_data_body("no header")], "body without a header");
+    check(
+        vec![FlightData::new().with_data_body("no header")],
+        "body without a header",
+    );
     check(vec![FlightData::new().with_data_header("nonsense")], "cannot be read");
     let mut cut = messages.clone();
     cut[1].data_body = cut[1].data_body.slice(..cut[1].data_body.len() / 2);
@@ -164,8 +178,8 @@ fn limits_hold() {
 fn a_long_value_behind_many_keys_arrives_in_pieces() {
     let values = StringArray::from_iter_values(["x".repeat(10_000)]);
     let keys = Int32Array::from_iter_values(std::iter::repeat_n(0, 1000));
-    let batch =
-        RecordBatch::try_from_iter([("d", Arc::new(DictionaryArray::new(keys, Arc::new(values))) as ArrayRef)]).unwrap();
+    let batch = RecordBatch::try_from_iter([("d", Arc::new(DictionaryArray::new(keys, Arc::new(values))) as ArrayRef)])
+        .unwrap();
     let messages = encoded(&batch.schema(), vec![batch], false);
     let (_, got) = upload(messages.into_iter().map(Ok).collect()).unwrap();
     assert!(got.len() >= 10);
@@ -176,7 +190,12 @@ fn a_long_value_behind_many_keys_arrives_in_pieces() {
 fn unions_and_deep_types_are_refused() {
     let fields = UnionFields::try_new([0], [Field::new("a", DataType::Int32, true)]).unwrap();
     let union = Schema::new(vec![Field::new("u", DataType::Union(fields, UnionMode::Sparse), true)]);
-    assert!(check::schema(&union).unwrap_err().message().contains("\"u\" is a union"));
+    assert!(
+        check::schema(&union)
+            .unwrap_err()
+            .message()
+            .contains("\"u\" is a union")
+    );
     let mut deep = DataType::Int32;
     for _ in 0..40 {
         deep = DataType::List(Arc::new(Field::new("item", deep, true)));

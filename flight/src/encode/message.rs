@@ -31,11 +31,10 @@ impl MessageEncoder {
 
     /// The first message.
     pub(crate) fn schema(&mut self, schema: &Schema) -> FlightData {
-        message(self.generator.schema_to_bytes_with_dictionary_tracker(
-            schema,
-            &mut self.dictionaries,
-            &self.options,
-        ))
+        message(
+            self.generator
+                .schema_to_bytes_with_dictionary_tracker(schema, &mut self.dictionaries, &self.options),
+        )
     }
 
     /// A message with rows. The batch has wire types, so there are no dictionaries to send along.
@@ -61,6 +60,8 @@ fn message(encoded: EncodedData) -> FlightData {
 
 impl std::fmt::Debug for MessageEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MessageEncoder").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("MessageEncoder")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }

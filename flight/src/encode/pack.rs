@@ -22,7 +22,13 @@ pub(crate) struct Packer {
 
 impl Packer {
     pub(crate) fn new(schema: SchemaRef, limits: MessageLimits) -> Self {
-        Self { schema, limits, ready: Vec::new(), waiting: Vec::new(), waiting_bytes: 0 }
+        Self {
+            schema,
+            limits,
+            ready: Vec::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        }
     }
 
     /// Takes a batch; afterwards [`Self::take_ready`] may have some.

@@ -36,7 +36,10 @@ pub(crate) fn encode_stream(
 ) -> TaskStream<FlightData, Error> {
     let lost = |lost| Error::internal("the task that computes rows died").with_source(lost);
     TaskStream::spawn(AHEAD, lost, move |messages| {
-        let outlet = Outlet { messages, stalled: times.stalled };
+        let outlet = Outlet {
+            messages,
+            stalled: times.stalled,
+        };
         Box::pin(run(schema, rows, profile, limits, times.heartbeat, outlet))
     })
 }
@@ -53,12 +56,20 @@ async fn run(
     let mut packer = Packer::new(schema, limits);
     outlet.send(encoder.schema(&packer.schema())).await?;
     loop {
-        let patience = if packer.is_waiting() { StreamTimes::LINGER } else { heartbeat };
+        let patience = if packer.is_waiting() {
+            StreamTimes::LINGER
+        } else {
+            heartbeat
+        };
         match tokio::time::timeout(patience, rows.next()).await {
             Ok(Some(batch)) => packer.push(&batch?)?,
             Ok(None) => break,
             Err(_) if packer.is_waiting() => packer.flush()?,
-            Err(_) => outlet.send(encoder.rows(&RecordBatch::new_empty(packer.schema()))?).await?,
+            Err(_) => {
+                outlet
+                    .send(encoder.rows(&RecordBatch::new_empty(packer.schema()))?)
+                    .await?
+            }
         }
         outlet.send_rows(&mut encoder, packer.take_ready()).await?;
     }

@@ -15,11 +15,21 @@ use crate::testing::{Random, rows_as_text};
 use crate::wire::cast_batch;
 use crate::{Compression, ErrorKind, WireProfile};
 
-const SMALL: MessageLimits = MessageLimits { target: 4096, limit: 8192, row_limit: 1 << 20 };
-const TIMES: StreamTimes = StreamTimes { heartbeat: Duration::from_secs(30), stalled: Duration::from_secs(60) };
+const SMALL: MessageLimits = MessageLimits {
+    target: 4096,
+    limit: 8192,
+    row_limit: 1 << 20,
+};
+const TIMES: StreamTimes = StreamTimes {
+    heartbeat: Duration::from_secs(30),
+    stalled: Duration::from_secs(60),
+};
 
 async fn read_back(messages: Vec<FlightData>) -> Vec<RecordBatch> {
-    FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(Ok))).try_collect().await.unwrap()
+    FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(Ok)))
+        .try_collect()
+        .await
+        .unwrap()
 }
 
 proptest! {
@@ -106,7 +116,10 @@ fn small_batches_are_joined_and_large_ones_left_alone() {
     packer.push(&large).unwrap();
     packer.flush().unwrap();
     let ready = packer.take_ready();
-    assert_eq!(ready.last().unwrap().column(0).to_data().buffers()[1].as_ptr(), large.column(0).to_data().buffers()[1].as_ptr());
+    assert_eq!(
+        ready.last().unwrap().column(0).to_data().buffers()[1].as_ptr(),
+        large.column(0).to_data().buffers()[1].as_ptr()
+    );
     assert_eq!(ready.iter().map(RecordBatch::num_rows).sum::<usize>(), 21);
     assert!(ready.len() <= 5);
 }
@@ -116,19 +129,26 @@ fn small_batches_are_joined_and_large_ones_left_alone() {
 fn dictionaries_unfold_in_pieces() {
     let values = StringArray::from_iter_values(["x".repeat(1000)]);
     let keys = Int32Array::from_iter_values(std::iter::repeat_n(0, 5000));
-    let batch = RecordBatch::try_from_iter([("d", Arc::new(DictionaryArray::new(keys, Arc::new(values))) as _)]).unwrap();
+    let batch =
+        RecordBatch::try_from_iter([("d", Arc::new(DictionaryArray::new(keys, Arc::new(values))) as _)]).unwrap();
     let mut packer = Packer::new(WireProfile::default().schema(&batch.schema()), SMALL);
     packer.push(&batch).unwrap();
     packer.flush().unwrap();
     let ready = packer.take_ready();
-    assert!(ready.iter().all(|batch| RowSizes::new(batch).message(0, batch.num_rows()) <= SMALL.limit));
+    assert!(
+        ready
+            .iter()
+            .all(|batch| RowSizes::new(batch).message(0, batch.num_rows()) <= SMALL.limit)
+    );
     assert_eq!(ready.iter().map(RecordBatch::num_rows).sum::<usize>(), 5000);
 }
 
 #[tokio::test]
 async fn results_without_rows_or_columns_have_a_schema() {
-    let messages: Vec<FlightData> =
-        encode_stream(text_schema(), rows(vec![]), WireProfile::default(), SMALL, TIMES).try_collect().await.unwrap();
+    let messages: Vec<FlightData> = encode_stream(text_schema(), rows(vec![]), WireProfile::default(), SMALL, TIMES)
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(messages.len(), 1);
     assert_eq!(&Schema::try_from(&messages[0]).unwrap(), text_schema().as_ref());
 
@@ -136,8 +156,18 @@ async fn results_without_rows_or_columns_have_a_schema() {
     let options = RecordBatchOptions::new().with_row_count(Some(7));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&none), vec![], &options).unwrap();
     let input = BatchStream::new(Arc::clone(&none), stream::iter([Ok(batch.clone()), Ok(batch)]));
-    let messages = encode_stream(none, input, WireProfile::default(), SMALL, TIMES).try_collect().await.unwrap();
-    assert_eq!(read_back(messages).await.iter().map(RecordBatch::num_rows).sum::<usize>(), 14);
+    let messages = encode_stream(none, input, WireProfile::default(), SMALL, TIMES)
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(
+        read_back(messages)
+            .await
+            .iter()
+            .map(RecordBatch::num_rows)
+            .sum::<usize>(),
+        14
+    );
 }
 
 #[tokio::test]
@@ -151,12 +181,18 @@ async fn failures_of_the_plan_end_the_stream_with_an_error() {
         TIMES,
     );
     let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Planner(jetway_planner::ErrorKind::ResourceExhausted));
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Planner(jetway_planner::ErrorKind::ResourceExhausted)
+    );
 
     // A panic is no clean end either.
     let dies = BatchStream::new(text_schema(), stream::once(async { panic!("in the plan") }));
     let stream = encode_stream(text_schema(), dies, WireProfile::default(), SMALL, TIMES);
-    assert_eq!(stream.try_collect::<Vec<_>>().await.unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(
+        stream.try_collect::<Vec<_>>().await.unwrap_err().kind(),
+        ErrorKind::Internal
+    );
 }
 
 #[tokio::test]
@@ -165,10 +201,18 @@ async fn slow_plans_send_heartbeats_and_slow_rows_do_not_wait_for_more() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         (step < 1).then(|| (Ok(texts(&["a"])), step + 1))
     });
-    let times = StreamTimes { heartbeat: Duration::from_millis(50), ..TIMES };
+    let times = StreamTimes {
+        heartbeat: Duration::from_millis(50),
+        ..TIMES
+    };
     let started = std::time::Instant::now();
-    let mut stream =
-        encode_stream(text_schema(), BatchStream::new(text_schema(), input), WireProfile::default(), SMALL, times);
+    let mut stream = encode_stream(
+        text_schema(),
+        BatchStream::new(text_schema(), input),
+        WireProfile::default(),
+        SMALL,
+        times,
+    );
     let mut seen = Vec::new();
     while let Some(message) = stream.next().await {
         seen.push(message.unwrap());
@@ -177,16 +221,27 @@ async fn slow_plans_send_heartbeats_and_slow_rows_do_not_wait_for_more() {
     }
     let rows: Vec<usize> = read_back(seen).await.iter().map(RecordBatch::num_rows).collect();
     assert_eq!(rows.iter().sum::<usize>(), 1);
-    assert!(rows.iter().position(|&rows| rows == 1).unwrap() >= 1, "heartbeats before the row: {rows:?}");
+    assert!(
+        rows.iter().position(|&rows| rows == 1).unwrap() >= 1,
+        "heartbeats before the row: {rows:?}"
+    );
     assert_eq!(rows.last(), Some(&0));
 }
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_given_up() {
     let endless = stream::repeat_with(|| Ok(texts(&["x".repeat(SMALL.target).as_str()])));
-    let times = StreamTimes { stalled: Duration::from_millis(50), ..TIMES };
-    let mut stream =
-        encode_stream(text_schema(), BatchStream::new(text_schema(), endless), WireProfile::default(), SMALL, times);
+    let times = StreamTimes {
+        stalled: Duration::from_millis(50),
+        ..TIMES
+    };
+    let mut stream = encode_stream(
+        text_schema(),
+        BatchStream::new(text_schema(), endless),
+        WireProfile::default(),
+        SMALL,
+        times,
+    );
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut last = None;
     while let Some(item) = stream.next().await {
@@ -209,8 +264,13 @@ async fn dropping_the_stream_stops_the_plan() {
         let _flag = flag;
         std::future::pending().await
     });
-    let mut stream =
-        encode_stream(text_schema(), BatchStream::new(text_schema(), endless), WireProfile::default(), SMALL, TIMES);
+    let mut stream = encode_stream(
+        text_schema(),
+        BatchStream::new(text_schema(), endless),
+        WireProfile::default(),
+        SMALL,
+        TIMES,
+    );
     stream.next().await.unwrap().unwrap();
     drop(stream);
     for _ in 0..100 {

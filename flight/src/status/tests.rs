@@ -35,7 +35,10 @@ fn long_messages_are_cut_by_their_encoded_size() {
     assert_eq!(shorten("all of it", 100), "all of it");
     for text in ["x".repeat(10_000), "%".repeat(10_000), "日本".repeat(10_000)] {
         let short = shorten(&text, MAX_MESSAGE);
-        let encoded: usize = short.bytes().map(|b| if (b' '..=b'~').contains(&b) && b != b'%' { 1 } else { 3 }).sum();
+        let encoded: usize = short
+            .bytes()
+            .map(|b| if (b' '..=b'~').contains(&b) && b != b'%' { 1 } else { 3 })
+            .sum();
         assert!(encoded <= MAX_MESSAGE && encoded > MAX_MESSAGE - 30, "{encoded}");
         assert!(short.ends_with("(shortened)"));
     }

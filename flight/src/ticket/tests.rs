@@ -17,8 +17,13 @@ fn noon() -> SystemTime {
 fn ticket(sql: &str) -> Ticket {
     Ticket {
         sql: sql.to_owned(),
-        pins: vec![Pin { dataset: DatasetId::seeded(b"one"), head: Multihash::sha3_256(b"head") }],
-        profile: WireProfile { compression: Some(crate::Compression::Zstd) },
+        pins: vec![Pin {
+            dataset: DatasetId::seeded(b"one"),
+            head: Multihash::sha3_256(b"head"),
+        }],
+        profile: WireProfile {
+            compression: Some(crate::Compression::Zstd),
+        },
         account: "alice".to_owned(),
         expires: noon() + Duration::from_secs(60),
     }
@@ -39,8 +44,16 @@ fn comes_back_as_it_was() {
 #[test]
 fn is_bound_to_subject_time_purpose_and_key() {
     let (bytes, _) = ticket("SELECT 1").seal(&key(), Purpose::Fetch);
-    assert_eq!(open(&bytes, "bob", noon()).unwrap_err().kind(), ErrorKind::PermissionDenied);
-    assert_eq!(open(&bytes, "alice", noon() + Duration::from_secs(60)).unwrap_err().kind(), ErrorKind::Expired);
+    assert_eq!(
+        open(&bytes, "bob", noon()).unwrap_err().kind(),
+        ErrorKind::PermissionDenied
+    );
+    assert_eq!(
+        open(&bytes, "alice", noon() + Duration::from_secs(60))
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Expired
+    );
     let error = Ticket::open(&bytes, &key(), Purpose::Prepared, &subject("alice"), noon()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     let other = TicketKey::new(&[8; 32]).unwrap();
@@ -59,7 +72,13 @@ fn keys_must_be_long_and_are_not_printed() {
 /// Even a signature of ours on nonsense does not bring the decoder down.
 #[test]
 fn signed_nonsense_is_refused() {
-    for body in [&b""[..], &[VERSION], &[VERSION, 1, 0xFF, 0xFF], &[9, 1], &[VERSION, 1, 0x10, 3]] {
+    for body in [
+        &b""[..],
+        &[VERSION],
+        &[VERSION, 1, 0xFF, 0xFF],
+        &[9, 1],
+        &[VERSION, 1, 0x10, 3],
+    ] {
         let mut bytes = body.to_vec();
         bytes.extend(hmac::sign(&key().0, body).as_ref());
         assert!(open(&bytes, "alice", noon()).is_err());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait,
-    StructArray, UInt64Array, UnionArray,
+    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, StructArray,
+    UInt64Array, UnionArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast_with_options, take};
@@ -51,7 +51,10 @@ pub(crate) fn cast_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 }
 
 fn cast_leaf(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
     cast_with_options(array, to, &options)
 }
 
@@ -66,7 +69,11 @@ fn expand_runs(array: &ArrayRef) -> Result<ArrayRef> {
         let runs = array.as_run::<Int64Type>();
         (runs.values(), runs.get_physical_indices(&logical)?)
     };
-    take(values, &UInt64Array::from_iter_values(physical.into_iter().map(|index| index as u64)), None)
+    take(
+        values,
+        &UInt64Array::from_iter_values(physical.into_iter().map(|index| index as u64)),
+        None,
+    )
 }
 
 /// The offsets counted from zero, and the values between the first and the last of them.
@@ -85,7 +92,12 @@ fn trim<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, values: &ArrayRef) -> (Of
 fn cast_list<O: OffsetSizeTrait>(list: &GenericListArray<O>, item: &FieldRef) -> Result<ArrayRef> {
     let (offsets, values) = trim(list.offsets(), list.values());
     let values = cast_array(&values, item.data_type())?;
-    Ok(Arc::new(GenericListArray::try_new(Arc::clone(item), offsets, values, list.nulls().cloned())?))
+    Ok(Arc::new(GenericListArray::try_new(
+        Arc::clone(item),
+        offsets,
+        values,
+        list.nulls().cloned(),
+    )?))
 }
 
 fn cast_map(map: &MapArray, entries: &FieldRef, sorted: bool) -> Result<ArrayRef> {
@@ -102,7 +114,11 @@ fn cast_map(map: &MapArray, entries: &FieldRef, sorted: bool) -> Result<ArrayRef
 
 fn cast_struct(array: &StructArray, fields: &Fields) -> Result<ArrayRef> {
     if array.num_columns() != fields.len() {
-        return Err(ArrowError::CastError(format!("{} fields do not fit {}", array.num_columns(), fields.len())));
+        return Err(ArrowError::CastError(format!(
+            "{} fields do not fit {}",
+            array.num_columns(),
+            fields.len()
+        )));
     }
     let columns = array
         .columns()
@@ -111,7 +127,12 @@ fn cast_struct(array: &StructArray, fields: &Fields) -> Result<ArrayRef> {
         .map(|(column, field)| cast_array(column, field.data_type()))
         .collect::<Result<Vec<_>>>()?;
     let nulls = array.nulls().cloned();
-    Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, array.len())?))
+    Ok(Arc::new(StructArray::try_new_with_length(
+        fields.clone(),
+        columns,
+        nulls,
+        array.len(),
+    )?))
 }
 
 fn cast_union(array: &UnionArray, fields: &UnionFields) -> Result<ArrayRef> {

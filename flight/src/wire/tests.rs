@@ -12,9 +12,10 @@ fn is_plain(data_type: &DataType) -> bool {
         | DataType::RunEndEncoded(_, _)
         | DataType::ListView(_)
         | DataType::LargeListView(_) => false,
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) | DataType::Map(item, _) => {
-            is_plain(item.data_type())
-        }
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => is_plain(item.data_type()),
         DataType::Struct(fields) => fields.iter().all(|field| is_plain(field.data_type())),
         _ => true,
     }
@@ -74,9 +75,12 @@ fn nullability_stays_and_run_ends_keep_their_nulls() {
 
 #[test]
 fn profiles_come_from_headers_and_survive_tickets() {
-    for (header, compression) in
-        [(None, None), (Some("none"), None), (Some(" lz4 "), Some(Compression::Lz4)), (Some("zstd"), Some(Compression::Zstd))]
-    {
+    for (header, compression) in [
+        (None, None),
+        (Some("none"), None),
+        (Some(" lz4 "), Some(Compression::Lz4)),
+        (Some("zstd"), Some(Compression::Zstd)),
+    ] {
         let profile = WireProfile::from_header(header).unwrap();
         assert_eq!(profile.compression, compression);
         assert_eq!(WireProfile::from_bits(profile.to_bits()), Some(profile));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_flight::flight_service_client::FlightServiceClient;
@@ -14,14 +14,14 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use jetway_flight::{
-    Authenticator, Clock, Error as FlightError, FlightGateway, FlightOptions, Login, Result as FlightResult, TicketKey, tune,
+    Authenticator, Error as FlightError, FlightGateway, FlightOptions, Login, Result as FlightResult, TicketKey, tune,
 };
 use jetway_odf::codec::EncodedBlock;
 use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::{DatasetKind, MetadataEvent};
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository, RepositoryOptions};
 use jetway_planner::{
-    Access, DatasetCatalog, Error, ErrorKind, PinnedDataset, Planner, PlannerOptions, Result, Subject, TableName,
+    Access, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Planner, PlannerOptions, Result, Subject, TableName,
 };
 use tonic::transport::{Channel, Server};
 
@@ -42,15 +42,28 @@ impl Catalog {
         }
         let storage = self.repository.dataset(id);
         let head = storage.head().await?.ok_or_else(missing)?;
-        Ok(PinnedDataset { id, alias, kind: DatasetKind::Root, storage, head })
+        Ok(PinnedDataset {
+            id,
+            alias,
+            kind: DatasetKind::Root,
+            storage,
+            head,
+        })
     }
 
     fn keys(&self, subject: &Subject) -> Vec<String> {
         let datasets = self.datasets.lock().unwrap();
         let seen = |alias: &DatasetAlias| {
-            alias.account.as_ref().is_some_and(|owner| owner == subject.name() || owner.as_str() == "public")
+            alias
+                .account
+                .as_ref()
+                .is_some_and(|owner| owner == subject.name() || owner.as_str() == "public")
         };
-        datasets.iter().filter(|(_, (alias, _))| seen(alias)).map(|(key, _)| key.clone()).collect()
+        datasets
+            .iter()
+            .filter(|(_, (alias, _))| seen(alias))
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 }
 
@@ -59,8 +72,9 @@ impl DatasetCatalog for Catalog {
     async fn resolve(&self, subject: &Subject, name: &TableName, access: Access) -> Result<PinnedDataset> {
         match name {
             TableName::Alias(alias) => {
-                let account = alias.account.as_ref().unwrap_or(subject.name());
-                self.pin(subject, &format!("{account}/{}", alias.name).to_lowercase()).await
+                let account = alias.account.as_ref().unwrap_or_else(|| subject.name());
+                self.pin(subject, &format!("{account}/{}", alias.name).to_lowercase())
+                    .await
             }
             TableName::Id(id) => self.resolve_id(subject, id, access).await,
         }
@@ -69,13 +83,18 @@ impl DatasetCatalog for Catalog {
     async fn resolve_id(&self, subject: &Subject, id: &DatasetId, _: Access) -> Result<PinnedDataset> {
         let key = {
             let datasets = self.datasets.lock().unwrap();
-            datasets.iter().find(|(_, (_, found))| found == id).map(|(key, _)| key.clone())
+            datasets
+                .iter()
+                .find(|(_, (_, found))| found == id)
+                .map(|(key, _)| key.clone())
         };
         self.pin(subject, &key.unwrap_or_default()).await
     }
 
     fn list<'a>(&'a self, subject: &'a Subject) -> BoxStream<'a, Result<PinnedDataset>> {
-        stream::iter(self.keys(subject)).then(move |key| async move { self.pin(subject, &key).await }).boxed()
+        stream::iter(self.keys(subject))
+            .then(move |key| async move { self.pin(subject, &key).await })
+            .boxed()
     }
 
     async fn accounts(&self, subject: &Subject) -> Result<Vec<String>> {
@@ -93,7 +112,9 @@ impl DatasetCatalog for Catalog {
         blocks: Vec<EncodedBlock>,
         objects: Vec<PendingObject>,
     ) -> Result<PinnedDataset> {
-        let MetadataEvent::Seed(seed) = &blocks[0].block.event else { panic!("no seed") };
+        let MetadataEvent::Seed(seed) = &blocks[0].block.event else {
+            panic!("no seed")
+        };
         let id = seed.dataset_id;
         let outcome = self.repository.dataset(id).commit(None, &blocks, objects).await?;
         assert!(matches!(outcome, CommitOutcome::Committed { .. }));
@@ -124,12 +145,16 @@ impl Authenticator for Door {
         if password != "secret" {
             return Err(FlightError::unauthenticated("wrong user name or password"));
         }
-        Ok(Login { subject: Subject::account(user.parse().unwrap()), token: format!("token-{user}") })
+        Ok(Login {
+            subject: Subject::account(user.parse().unwrap()),
+            token: format!("token-{user}"),
+        })
     }
 
     async fn bearer(&self, token: &str) -> FlightResult<Subject> {
         let user = token.strip_prefix("token-").and_then(|user| user.parse().ok());
-        user.map(Subject::account).ok_or_else(|| FlightError::unauthenticated("unknown token"))
+        user.map(Subject::account)
+            .ok_or_else(|| FlightError::unauthenticated("unknown token"))
     }
 }
 
@@ -142,24 +167,35 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start() -> Self {
-        let repository = Repository::open("memory:", &RepositoryOptions::default()).await.unwrap();
-        let catalog: Arc<dyn DatasetCatalog> = Arc::new(Catalog { repository, datasets: Mutex::default() });
+        let repository = Repository::open("memory:", &RepositoryOptions::default())
+            .await
+            .unwrap();
+        let catalog: Arc<dyn DatasetCatalog> = Arc::new(Catalog {
+            repository,
+            datasets: Mutex::default(),
+        });
         let late = Arc::new(Mutex::new(Duration::ZERO));
         let mut addresses = Vec::new();
         for _ in 0..2 {
             let planner = Planner::new(Arc::clone(&catalog), PlannerOptions::default()).unwrap();
             let late = Arc::clone(&late);
             let mut options = FlightOptions::new(TicketKey::new(&[3; 32]).unwrap());
-            options.clock = Clock::new(move || SystemTime::now() + *late.lock().unwrap());
+            options.clock = Clock::from_fn(move || chrono::Utc::now() + *late.lock().unwrap());
             let gateway = FlightGateway::new(planner, Arc::new(Door), options);
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             addresses.push(listener.local_addr().unwrap());
             let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
             tokio::spawn(
-                tune(Server::builder()).add_service(gateway.into_service()).serve_with_incoming(incoming),
+                tune(Server::builder())
+                    .add_service(gateway.into_service())
+                    .serve_with_incoming(incoming),
             );
         }
-        Self { address: addresses[0], other_replica: addresses[1], late }
+        Self {
+            address: addresses[0],
+            other_replica: addresses[1],
+            late,
+        }
     }
 
     pub(crate) fn wait(&self, time: Duration) {
@@ -167,7 +203,11 @@ impl Node {
     }
 
     pub(crate) async fn channel(&self, address: SocketAddr) -> Channel {
-        Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
+        Channel::from_shared(format!("http://{address}"))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn raw(&self) -> FlightServiceClient<Channel> {
@@ -200,13 +240,19 @@ pub(crate) fn ingest_into(table: &str) -> CommandStatementIngest {
 pub(crate) fn cities(names: &[&str]) -> RecordBatch {
     RecordBatch::try_from_iter([
         ("city", Arc::new(StringArray::from_iter_values(names)) as ArrayRef),
-        ("people", Arc::new(Int64Array::from_iter_values((0..).zip(names).map(|(n, _)| n * 1000)))),
+        (
+            "people",
+            Arc::new(Int64Array::from_iter_values((0..).zip(names).map(|(n, _)| n * 1000))),
+        ),
     ])
     .unwrap()
 }
 
 pub(crate) async fn push(client: &mut FlightSqlServiceClient<Channel>, table: &str, batches: Vec<RecordBatch>) -> i64 {
-    client.execute_ingest(ingest_into(table), stream::iter(batches.into_iter().map(Ok))).await.unwrap()
+    client
+        .execute_ingest(ingest_into(table), stream::iter(batches.into_iter().map(Ok)))
+        .await
+        .unwrap()
 }
 
 pub(crate) fn ticket(info: &FlightInfo) -> Ticket {
@@ -223,7 +269,16 @@ pub(crate) async fn fetch(
 
 pub(crate) async fn count(client: &mut FlightSqlServiceClient<Channel>, table: &str) -> i64 {
     use arrow::array::AsArray;
-    let info = client.execute(format!("SELECT count(*) FROM {table}"), None).await.unwrap();
+    let info = client
+        .execute(format!("SELECT count(*) FROM {table}"), None)
+        .await
+        .unwrap();
     let batches = fetch(client, &info).await.unwrap();
-    batches.iter().find(|batch| batch.num_rows() == 1).unwrap().column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0)
+    batches
+        .iter()
+        .find(|batch| batch.num_rows() == 1)
+        .unwrap()
+        .column(0)
+        .as_primitive::<arrow::datatypes::Int64Type>()
+        .value(0)
 }

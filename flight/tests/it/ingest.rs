@@ -23,7 +23,9 @@ async fn messages(table: &str, batches: usize) -> Vec<FlightData> {
 
 fn authorized<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", "Bearer token-alice".parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("authorization", "Bearer token-alice".parse().unwrap());
     request
 }
 
@@ -31,14 +33,27 @@ fn authorized<T>(message: T) -> Request<T> {
 async fn acknowledged_rows_are_there_and_counted() {
     let node = Node::start().await;
     let mut alice = node.client("alice").await;
-    assert_eq!(push(&mut alice, "cities", vec![cities(&["Bern", "Oslo"]), cities(&["Rome"])]).await, 3);
+    assert_eq!(
+        push(&mut alice, "cities", vec![cities(&["Bern", "Oslo"]), cities(&["Rome"])]).await,
+        3
+    );
     assert_eq!(push(&mut alice, "cities", vec![cities(&["Riga"])]).await, 1);
     assert_eq!(count(&mut alice, "cities").await, 4);
 
-    let result = node.raw().await.do_put(authorized(stream::iter(messages("cities", 2).await))).await.unwrap();
+    let result = node
+        .raw()
+        .await
+        .do_put(authorized(stream::iter(messages("cities", 2).await)))
+        .await
+        .unwrap();
     let results: Vec<_> = result.into_inner().try_collect().await.unwrap();
     assert_eq!(results.len(), 1);
-    assert_eq!(DoPutUpdateResult::decode(results[0].app_metadata.clone()).unwrap().record_count, 4);
+    assert_eq!(
+        DoPutUpdateResult::decode(results[0].app_metadata.clone())
+            .unwrap()
+            .record_count,
+        4
+    );
 }
 
 #[tokio::test]
@@ -48,11 +63,20 @@ async fn options_are_obeyed() {
     let mut command = ingest_into("cities");
     let options = command.table_definition_options.as_mut().unwrap();
     options.if_not_exist = TableNotExistOption::Fail.into();
-    let error = alice.execute_ingest(command.clone(), stream::iter([Ok(cities(&["Bern"]))])).await.unwrap_err();
-    assert!(error.to_string().contains("NotFound") || error.to_string().contains("not found"), "{error}");
+    let error = alice
+        .execute_ingest(command.clone(), stream::iter([Ok(cities(&["Bern"]))]))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("NotFound") || error.to_string().contains("not found"),
+        "{error}"
+    );
     push(&mut alice, "cities", vec![cities(&["Bern"])]).await;
     command.table_definition_options.as_mut().unwrap().if_exists = TableExistsOption::Fail.into();
-    let error = alice.execute_ingest(command, stream::iter([Ok(cities(&["Oslo"]))])).await.unwrap_err();
+    let error = alice
+        .execute_ingest(command, stream::iter([Ok(cities(&["Oslo"]))]))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("exist"), "{error}");
     assert_eq!(count(&mut alice, "cities").await, 1);
 }
@@ -79,7 +103,10 @@ async fn broken_uploads_leave_nothing() {
     let mut path = messages("cities", 1).await;
     path[0].flight_descriptor = Some(FlightDescriptor::new_path(vec!["cities".to_owned()]));
     let status = raw.do_put(authorized(stream::iter(path))).await.unwrap_err();
-    assert!(status.code() == Code::InvalidArgument && status.message().contains("CommandStatementIngest"), "{status}");
+    assert!(
+        status.code() == Code::InvalidArgument && status.message().contains("CommandStatementIngest"),
+        "{status}"
+    );
 
     let status = raw.do_put(authorized(stream::iter([]))).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);

@@ -12,7 +12,16 @@ use crate::fixture::{Node, cities, fetch, push};
 type Client = FlightSqlServiceClient<Channel>;
 
 fn text(batches: &[RecordBatch], column: usize) -> Vec<String> {
-    batches.iter().flat_map(|batch| batch.column(column).as_string::<i32>().iter().map(|v| v.unwrap().to_owned())).collect()
+    batches
+        .iter()
+        .flat_map(|batch| {
+            batch
+                .column(column)
+                .as_string::<i32>()
+                .iter()
+                .map(|v| v.unwrap().to_owned())
+        })
+        .collect()
 }
 
 /// The rows, whose schema is the one that was announced.
@@ -51,7 +60,11 @@ async fn catalogs_schemas_types_and_info() {
             db_schema_filter_pattern: filter.map(str::to_owned),
         };
         let info = alice.get_db_schemas(command).await.unwrap();
-        assert_eq!(text(&rows(&mut alice, info).await, 1), expected, "{catalog:?} {filter:?}");
+        assert_eq!(
+            text(&rows(&mut alice, info).await, 1),
+            expected,
+            "{catalog:?} {filter:?}"
+        );
     }
     let info = alice.get_sql_info(vec![SqlInfo::FlightSqlServerName]).await.unwrap();
     let batches = rows(&mut alice, info).await;
@@ -71,22 +84,47 @@ async fn tables_are_filtered_and_only_those_that_the_caller_may_see() {
     push(&mut public, "shared", vec![cities(&["Bern"])]).await;
 
     let all = CommandGetTables::default();
-    assert_eq!(tables(&mut alice, all.clone()).await, ["net.example.my-table", "net.example.trades", "other", "shared"]);
+    assert_eq!(
+        tables(&mut alice, all.clone()).await,
+        ["net.example.my-table", "net.example.trades", "other", "shared"]
+    );
     assert_eq!(tables(&mut node.client("bob").await, all.clone()).await, ["shared"]);
 
-    let name = |pattern: &str| CommandGetTables { table_name_filter_pattern: Some(pattern.to_owned()), ..all.clone() };
-    assert_eq!(tables(&mut alice, name("net.%")).await, ["net.example.my-table", "net.example.trades"]);
-    assert_eq!(tables(&mut alice, name("NET.EXAMPLE.my_table")).await, ["net.example.my-table"]);
+    let name = |pattern: &str| CommandGetTables {
+        table_name_filter_pattern: Some(pattern.to_owned()),
+        ..all.clone()
+    };
+    assert_eq!(
+        tables(&mut alice, name("net.%")).await,
+        ["net.example.my-table", "net.example.trades"]
+    );
+    assert_eq!(
+        tables(&mut alice, name("NET.EXAMPLE.my_table")).await,
+        ["net.example.my-table"]
+    );
     assert!(tables(&mut alice, name(r"net.example.my\_table")).await.is_empty());
-    let schema = CommandGetTables { db_schema_filter_pattern: Some("public".to_owned()), ..all.clone() };
+    let schema = CommandGetTables {
+        db_schema_filter_pattern: Some("public".to_owned()),
+        ..all.clone()
+    };
     assert_eq!(tables(&mut alice, schema).await, ["shared"]);
-    for (types, expected) in [(vec!["TABLE"], 4), (vec!["VIEW"], 0), (vec!["VIEW", "TABLE"], 4), (vec!["SYSTEM"], 0)] {
-        let command =
-            CommandGetTables { table_types: types.iter().map(|&name| name.to_owned()).collect(), ..all.clone() };
+    for (types, expected) in [
+        (vec!["TABLE"], 4),
+        (vec!["VIEW"], 0),
+        (vec!["VIEW", "TABLE"], 4),
+        (vec!["SYSTEM"], 0),
+    ] {
+        let command = CommandGetTables {
+            table_types: types.iter().map(|&name| name.to_owned()).collect(),
+            ..all.clone()
+        };
         assert_eq!(tables(&mut alice, command).await.len(), expected, "{types:?}");
     }
     for (catalog, expected) in [("jetway", 4), ("", 0), ("other", 0)] {
-        let command = CommandGetTables { catalog: Some(catalog.to_owned()), ..all.clone() };
+        let command = CommandGetTables {
+            catalog: Some(catalog.to_owned()),
+            ..all.clone()
+        };
         assert_eq!(tables(&mut alice, command).await.len(), expected, "{catalog:?}");
     }
 }
@@ -95,10 +133,16 @@ async fn tables_are_filtered_and_only_those_that_the_caller_may_see() {
 async fn what_is_not_offered_names_itself() {
     let node = Node::start().await;
     let mut alice = node.client("alice").await;
-    let error = alice.get_xdbc_type_info(CommandGetXdbcTypeInfo::default()).await.unwrap_err();
+    let error = alice
+        .get_xdbc_type_info(CommandGetXdbcTypeInfo::default())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("CommandGetXdbcTypeInfo"), "{error}");
     let error = alice.begin_transaction().await.unwrap_err();
     assert!(error.to_string().contains("BeginTransaction"), "{error}");
-    let error = alice.execute_update("DELETE FROM x".to_owned(), None).await.unwrap_err();
+    let error = alice
+        .execute_update("DELETE FROM x".to_owned(), None)
+        .await
+        .unwrap_err();
     assert!(FlightError::from(error).to_string().contains("CommandStatementUpdate"));
 }

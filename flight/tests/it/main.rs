@@ -1,4 +1,9 @@
 //! The gateway over a real planner and a repository in memory, spoken to through gRPC.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may say what they take for granted"
+)]
 
 mod access;
 mod fixture;

@@ -14,12 +14,17 @@ use crate::fixture::{Node, cities, fetch, push, ticket};
 
 fn authorized<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", "Bearer token-alice".parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("authorization", "Bearer token-alice".parse().unwrap());
     request
 }
 
 fn describe(sql: &str) -> FlightDescriptor {
-    let command = CommandStatementQuery { query: sql.to_owned(), transaction_id: None };
+    let command = CommandStatementQuery {
+        query: sql.to_owned(),
+        transaction_id: None,
+    };
     FlightDescriptor::new_cmd(command.as_any().encode_to_vec())
 }
 
@@ -49,19 +54,37 @@ async fn the_declared_schema_is_the_streamed_schema() {
         assert_eq!(prepared.parameter_schema().unwrap(), &Schema::empty());
         prepared.close().await.unwrap();
 
-        let messages: Vec<_> =
-            raw.do_get(authorized(ticket(&info))).await.unwrap().into_inner().try_collect().await.unwrap();
+        let messages: Vec<_> = raw
+            .do_get(authorized(ticket(&info)))
+            .await
+            .unwrap()
+            .into_inner()
+            .try_collect()
+            .await
+            .unwrap();
         assert_eq!(Schema::try_from(&messages[0]).unwrap(), declared, "{sql}");
         for batch in fetch(&mut alice, &info).await.unwrap() {
             assert_eq!(batch.schema().as_ref(), &declared, "{sql}");
         }
     }
     // And what GetTables tells of a table is what SELECT * declares.
-    let command = CommandGetTables { include_schema: true, ..CommandGetTables::default() };
+    let command = CommandGetTables {
+        include_schema: true,
+        ..CommandGetTables::default()
+    };
     let info = alice.get_tables(command).await.unwrap();
     let tables = fetch(&mut alice, &info).await.unwrap();
-    let listed = tables[0].column_by_name("table_schema").unwrap().as_binary::<i32>().value(0).to_vec();
-    let declared = alice.execute("SELECT * FROM cities".to_owned(), None).await.unwrap().schema;
+    let listed = tables[0]
+        .column_by_name("table_schema")
+        .unwrap()
+        .as_binary::<i32>()
+        .value(0)
+        .to_vec();
+    let declared = alice
+        .execute("SELECT * FROM cities".to_owned(), None)
+        .await
+        .unwrap()
+        .schema;
     assert_eq!(listed, declared);
 }
 
@@ -69,9 +92,20 @@ async fn the_declared_schema_is_the_streamed_schema() {
 async fn results_without_rows_say_their_schema() {
     let node = Node::start().await;
     let mut alice = node.client("alice").await;
-    let info = alice.execute("SELECT 1 AS a WHERE false".to_owned(), None).await.unwrap();
-    let messages: Vec<_> =
-        node.raw().await.do_get(authorized(ticket(&info))).await.unwrap().into_inner().try_collect().await.unwrap();
+    let info = alice
+        .execute("SELECT 1 AS a WHERE false".to_owned(), None)
+        .await
+        .unwrap();
+    let messages: Vec<_> = node
+        .raw()
+        .await
+        .do_get(authorized(ticket(&info)))
+        .await
+        .unwrap()
+        .into_inner()
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(messages.len(), 1);
     assert_eq!(Schema::try_from(&messages[0]).unwrap().field(0).name(), "a");
 }
@@ -81,7 +115,10 @@ async fn prepared_statements_see_what_is_there_when_they_run() {
     let node = Node::start().await;
     let mut alice = node.client("alice").await;
     push(&mut alice, "cities", vec![cities(&["Bern"])]).await;
-    let mut prepared = alice.prepare("SELECT count(*) FROM cities".to_owned(), None).await.unwrap();
+    let mut prepared = alice
+        .prepare("SELECT count(*) FROM cities".to_owned(), None)
+        .await
+        .unwrap();
     for expected in 1..4 {
         let info = prepared.execute().await.unwrap();
         let batches = fetch(&mut alice, &info).await.unwrap();
@@ -89,10 +126,19 @@ async fn prepared_statements_see_what_is_there_when_they_run() {
         push(&mut alice, "cities", vec![cities(&["Oslo"])]).await;
     }
     // Parameters without columns are none; others are refused before anything runs.
-    prepared.set_parameters(RecordBatch::new_empty(Arc::new(Schema::empty()))).unwrap();
+    prepared
+        .set_parameters(RecordBatch::new_empty(Arc::new(Schema::empty())))
+        .unwrap();
     prepared.execute().await.unwrap();
     prepared.set_parameters(cities(&["Bern"])).unwrap();
-    assert!(prepared.execute().await.unwrap_err().to_string().contains("no parameters"));
+    assert!(
+        prepared
+            .execute()
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("no parameters")
+    );
 }
 
 #[tokio::test]
@@ -114,9 +160,18 @@ async fn mistakes_have_their_codes_and_say_what_to_do() {
     }
     let plain = FlightDescriptor::new_cmd("SELECT 1");
     let status = raw.get_flight_info(authorized(plain)).await.unwrap_err();
-    assert!(status.code() == Code::InvalidArgument && status.message().contains("Flight SQL"), "{status}");
-    let status = raw.poll_flight_info(authorized(describe("SELECT 1"))).await.unwrap_err();
-    assert!(status.code() == Code::Unimplemented && status.message().contains("GetFlightInfo"), "{status}");
+    assert!(
+        status.code() == Code::InvalidArgument && status.message().contains("Flight SQL"),
+        "{status}"
+    );
+    let status = raw
+        .poll_flight_info(authorized(describe("SELECT 1")))
+        .await
+        .unwrap_err();
+    assert!(
+        status.code() == Code::Unimplemented && status.message().contains("GetFlightInfo"),
+        "{status}"
+    );
 }
 
 /// Many messages, none too large, all rows in order.
@@ -127,23 +182,46 @@ async fn large_results_arrive_whole_in_small_messages() {
     let rows = 200_000;
     let batch = RecordBatch::try_from_iter([
         ("n", Arc::new(Int64Array::from_iter_values(0..rows)) as ArrayRef),
-        ("t", Arc::new(StringArray::from_iter_values((0..rows).map(|n| format!("row number {n}"))))),
+        (
+            "t",
+            Arc::new(StringArray::from_iter_values(
+                (0..rows).map(|n| format!("row number {n}")),
+            )),
+        ),
     ])
     .unwrap();
-    push(&mut alice, "numbers", (0..20).map(|part| batch.slice(part * 10_000, 10_000)).collect()).await;
-    let info = alice.execute("SELECT n, t FROM numbers ORDER BY n".to_owned(), None).await.unwrap();
+    push(
+        &mut alice,
+        "numbers",
+        (0..20).map(|part| batch.slice(part * 10_000, 10_000)).collect(),
+    )
+    .await;
+    let info = alice
+        .execute("SELECT n, t FROM numbers ORDER BY n".to_owned(), None)
+        .await
+        .unwrap();
     for compression in ["none", "lz4", "zstd"] {
         let mut request = authorized(describe("SELECT n, t FROM numbers ORDER BY n"));
-        request.metadata_mut().insert("jetway-compression", compression.parse().unwrap());
+        request
+            .metadata_mut()
+            .insert("jetway-compression", compression.parse().unwrap());
         let mut raw = node.raw().await;
         let info = raw.get_flight_info(request).await.unwrap().into_inner();
-        let messages: Vec<_> =
-            raw.do_get(authorized(ticket(&info))).await.unwrap().into_inner().try_collect().await.unwrap();
+        let messages: Vec<_> = raw
+            .do_get(authorized(ticket(&info)))
+            .await
+            .unwrap()
+            .into_inner()
+            .try_collect()
+            .await
+            .unwrap();
         assert!(messages.iter().all(|message| message.data_body.len() <= 2 << 20));
         assert!(messages.len() > 3);
         let batches = fetch(&mut alice, &info).await.unwrap();
-        let numbers: Vec<i64> =
-            batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+        let numbers: Vec<i64> = batches
+            .iter()
+            .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec())
+            .collect();
         assert!(numbers.into_iter().eq(0..rows));
     }
     assert!(!info.schema.is_empty());
