@@ -21,7 +21,6 @@ use tonic::transport::server::TcpIncoming;
 use crate::authenticator::ControlAuthenticator;
 use crate::config::Config;
 
-mod cut_off;
 mod memory;
 
 /// How long HTTP requests may take to finish once everything else has stopped. They are short.
@@ -223,7 +222,6 @@ async fn serve_flight(
         server = server.trace_fn(crate::telemetry::call_span);
     }
     server
-        .layer(tower::layer::layer_fn(cut_off::CutOff))
         .add_service(gateway.into_service())
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
