@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow_flight::sql::CommandStatementIngest;
 use arrow_flight::sql::client::FlightSqlServiceClient;
-use arrow_flight::sql::command_statement_ingest::TableDefinitionOptions;
+use arrow_flight::sql::{CommandStatementIngest, TableDefinitionOptions};
 use futures::stream;
 use tokio::task::JoinSet;
 use tonic::transport::Endpoint;
