@@ -1,12 +1,14 @@
-//! The Open Data Fabric format: identities, metadata blocks, schemas, hashes and storage.
+//! The Open Data Fabric format: identities, metadata blocks, schemas, hashes, manifests, storage and its verification.
 
 pub mod chain;
 pub mod codec;
 pub mod error;
 pub mod hash;
 pub mod identity;
+pub mod manifest;
 pub mod metadata;
 pub mod schema;
 pub mod storage;
+pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

@@ -4,7 +4,7 @@ mod block;
 mod event;
 mod schema;
 mod serde_bytes;
-mod short_form;
+pub(crate) mod short_form;
 mod source;
 mod transform;
 

@@ -9,7 +9,7 @@ use crate::chain::state::{AddPoint, ChainState, Counts, ExecutePoint};
 use crate::chain::vocabulary::Vocabulary;
 use crate::error::Result;
 use crate::identity::Multihash;
-use crate::metadata::{AddData, ExecuteTransform, MetadataBlock, MetadataEvent};
+use crate::metadata::{AddData, DataSchema, ExecuteTransform, MetadataBlock, MetadataEvent};
 
 /// How strictly blocks are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,38 +66,63 @@ impl ChainState {
     /// `InvalidEvent` with the rule that is broken. A schema in the legacy form that cannot be translated fails as the
     /// schema translation does.
     pub fn apply(&mut self, hash: Multihash, block: &MetadataBlock, strictness: Strictness) -> Result<()> {
+        let schema = self.check(block, strictness)?;
+        self.take(hash, block, schema);
+        Ok(())
+    }
+
+    /// Takes the next block in whatever rule it breaks, and says which. For those who look for all that is wrong with a
+    /// chain; the state is then not that of a valid one.
+    pub(crate) fn apply_anyway(
+        &mut self,
+        hash: Multihash,
+        block: &MetadataBlock,
+        strictness: Strictness,
+    ) -> Result<()> {
+        let checked = self.check(block, strictness);
+        let (schema, outcome) = match (checked, &block.event) {
+            (Ok(schema), _) => (schema, Ok(())),
+            (Err(error), MetadataEvent::SetDataSchema(event)) => (event.to_schema().ok(), Err(error)),
+            (Err(error), _) => (None, Err(error)),
+        };
+        self.take(hash, block, schema);
+        outcome
+    }
+
+    /// All rules of the next block; gives the schema that it sets.
+    fn check(&self, block: &MetadataBlock, strictness: Strictness) -> Result<Option<DataSchema>> {
         link::check_next(self, block)?;
         match &block.event {
             MetadataEvent::Seed(_) => {
-                return Err(Rule::G1.broken("a Seed must be the first block and cannot follow another one"));
+                Err(Rule::G1.broken("a Seed must be the first block and cannot follow another one"))
             }
-            MetadataEvent::AddData(event) => {
-                data::check_add(self, event, strictness)?;
-                self.take_add(event, block);
-            }
-            MetadataEvent::ExecuteTransform(event) => {
-                transform::check_execute(self, event, strictness)?;
-                self.take_execute(event, block);
-            }
-            MetadataEvent::SetPollingSource(event) => {
-                source::check_polling(self, event, strictness)?;
-                self.polling_source = Some(Arc::new(event.clone()));
-            }
+            MetadataEvent::AddData(event) => data::check_add(self, event, strictness).map(|()| None),
+            MetadataEvent::ExecuteTransform(event) => transform::check_execute(self, event, strictness).map(|()| None),
+            MetadataEvent::SetPollingSource(event) => source::check_polling(self, event, strictness).map(|()| None),
+            MetadataEvent::AddPushSource(event) => source::check_push(self, event, strictness).map(|()| None),
+            MetadataEvent::DisablePushSource(_) | MetadataEvent::DisablePollingSource(_) => Err(Rule::G7
+                .broken("sources cannot be disabled, because other implementations fail on that; replace the source")),
+            MetadataEvent::SetTransform(event) => transform::check_set(self, event, strictness).map(|()| None),
+            MetadataEvent::SetDataSchema(event) => schema::check_schema(self, event, strictness).map(Some),
+            MetadataEvent::SetVocab(_)
+            | MetadataEvent::SetAttachments(_)
+            | MetadataEvent::SetInfo(_)
+            | MetadataEvent::SetLicense(_) => Ok(None),
+        }
+    }
+
+    fn take(&mut self, hash: Multihash, block: &MetadataBlock, schema: Option<DataSchema>) {
+        match &block.event {
+            MetadataEvent::Seed(_) | MetadataEvent::DisablePushSource(_) | MetadataEvent::DisablePollingSource(_) => {}
+            MetadataEvent::AddData(event) => self.take_add(event, block),
+            MetadataEvent::ExecuteTransform(event) => self.take_execute(event, block),
+            MetadataEvent::SetPollingSource(event) => self.polling_source = Some(Arc::new(event.clone())),
             MetadataEvent::AddPushSource(event) => {
-                source::check_push(self, event, strictness)?;
                 Arc::make_mut(&mut self.push_sources).insert(event.source_name.clone(), event.clone());
             }
-            MetadataEvent::DisablePushSource(_) | MetadataEvent::DisablePollingSource(_) => {
-                return Err(Rule::G7.broken(
-                    "sources cannot be disabled, because other implementations fail on that; replace the source",
-                ));
-            }
-            MetadataEvent::SetTransform(event) => {
-                transform::check_set(self, event, strictness)?;
-                self.transform = Some(Arc::new(event.clone()));
-            }
+            MetadataEvent::SetTransform(event) => self.transform = Some(Arc::new(event.clone())),
             MetadataEvent::SetDataSchema(event) => {
-                self.schema = Some(Arc::new(schema::check_schema(self, event, strictness)?));
+                self.schema = schema.map(Arc::new);
                 self.legacy_schema = event.raw_arrow_schema.is_some().then(|| Arc::new(event.clone()));
             }
             MetadataEvent::SetVocab(event) => self.vocabulary = Arc::new(Vocabulary::from(event)),
@@ -109,7 +134,6 @@ impl ChainState {
         self.sequence_number = block.sequence_number;
         self.system_time = block.system_time;
         self.counts.blocks = self.counts.blocks.saturating_add(1);
-        Ok(())
     }
 
     fn take_add(&mut self, event: &AddData, block: &MetadataBlock) {

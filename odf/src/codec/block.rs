@@ -24,7 +24,9 @@ pub enum ManifestVersion {
 }
 
 impl ManifestVersion {
-    const fn number(self) -> i32 {
+    /// The number that stands in the file.
+    #[must_use]
+    pub const fn number(self) -> i32 {
         match self {
             Self::V2 => 2,
             Self::V3 => 3,
@@ -38,7 +40,11 @@ impl ManifestVersion {
         }
     }
 
-    fn from_number(number: i32) -> Result<Self> {
+    /// The version of a number.
+    ///
+    /// # Errors
+    /// `Unsupported` if it is obsolete or not known yet.
+    pub fn from_number(number: i32) -> Result<Self> {
         match number {
             2 => Ok(Self::V2),
             3 => Ok(Self::V3),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -88,6 +89,39 @@ impl DatasetStorage {
             }
         };
         bytes.map_err(|error| error.with_context("dataset", self.id).with_context("hash", hash))
+    }
+
+    /// The bytes that are stored as a block, whatever their hash is; `None` if there are none. For those who want to know
+    /// what is wrong with them.
+    ///
+    /// # Errors
+    /// `Corrupt` if there are more than a block can have; `Io`, `Storage`.
+    pub(crate) async fn stored_block(&self, hash: &Multihash) -> Result<Option<Bytes>> {
+        match self.repository.local() {
+            Some(local) => {
+                let path = local.content_path(&self.id, Content::Block, hash);
+                blocking(move || local::read_file(&path, MAX_BLOCK_SIZE)).await
+            }
+            None => {
+                let path = layout::content_path(&self.id, Content::Block, hash);
+                let read = remote::read(&**self.store(), &path, MAX_BLOCK_SIZE).await?;
+                Ok(read.map(|(bytes, _)| bytes))
+            }
+        }
+    }
+
+    /// The length of an object in bytes; `None` if it is not there. Its bytes are not read.
+    ///
+    /// # Errors
+    /// `Io`, `Storage`.
+    pub async fn object_size(&self, kind: ObjectKind, hash: &Multihash) -> Result<Option<u64>> {
+        remote::size(&**self.store(), &self.object_path(kind, hash)).await
+    }
+
+    /// The file of an object, if the repository is on a file system.
+    pub(crate) fn object_file(&self, kind: ObjectKind, hash: &Multihash) -> Option<PathBuf> {
+        let local = self.repository.local()?;
+        Some(local.content_path(&self.id, Content::Object(kind), hash))
     }
 
     /// Whether an object is there. Its bytes are not read.

@@ -1,6 +1,7 @@
 //! The names of things within a dataset's folder.
 
 use object_store::path::Path;
+use serde::{Deserialize, Serialize};
 
 use crate::codec;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,7 +26,8 @@ pub(super) const ALIAS: (&str, &str) = ("info", "alias");
 pub(super) const FOLDERS: [&str; 5] = ["blocks", "data", "checkpoints", "refs", "info"];
 
 /// What blocks refer to by hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum ObjectKind {
     /// A Parquet slice, or a file that a row links to.
     Data,

@@ -1,0 +1,6 @@
+mod create;
+mod errors;
+mod fixtures;
+mod forms;
+mod order;
+mod vectors;
