@@ -154,7 +154,8 @@ fn weight(package: &str) -> u64 {
 #[derive(Debug)]
 struct Progress {
     bar: ProgressBar,
-    started: Instant,
+    /// When cargo told of the first thing: until then it may have waited for another build to end.
+    started: Cell<Option<Instant>>,
     total: u64,
     /// Weight of what was there already, which says nothing about the speed of this build.
     fresh: Cell<u64>,
@@ -174,7 +175,7 @@ impl Progress {
         }
         Self {
             bar,
-            started: Instant::now(),
+            started: None.into(),
             total,
             fresh: 0.into(),
             done: 0.into(),
@@ -185,6 +186,9 @@ impl Progress {
     }
 
     fn finished(&self, package: &str, weight: u64, fresh: bool) {
+        if self.started.get().is_none() {
+            self.started.set(Some(Instant::now()));
+        }
         self.done.set(self.done.get() + weight);
         if fresh {
             self.fresh.set(self.fresh.get() + weight);
@@ -230,12 +234,13 @@ impl Progress {
 
     /// What is left at the speed so far; the estimate until a tenth is done.
     fn left(&self) -> Duration {
+        let elapsed = self.started.get().map_or(Duration::ZERO, |started| started.elapsed());
         let compiled = self.done.get() - self.fresh.get();
         let left = self.total.saturating_sub(self.done.get());
         if compiled * 10 < self.total - self.fresh.get() {
-            return self.estimate().saturating_sub(self.started.elapsed());
+            return self.estimate().saturating_sub(elapsed);
         }
-        self.started.elapsed().mul_f64(left as f64 / compiled.max(1) as f64)
+        elapsed.mul_f64(left as f64 / compiled.max(1) as f64)
     }
 
     fn end(&self) {

@@ -15,6 +15,7 @@ mod up;
 mod workspace;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -62,9 +63,20 @@ enum Chore {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // All causes on one line, and no backtrace: what went wrong is seldom in this program.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<()> {
     let workspace = Workspace::locate()?;
-    match Arguments::parse().chore {
+    match chore {
         Chore::Up { no_demo, data_dir } => up::run(&workspace, &data_dir, !no_demo),
         Chore::Test { all, filter } => test::run(&workspace, all, filter.as_deref()),
         Chore::Lint => lint::run(&workspace),

@@ -44,8 +44,17 @@ impl Workspace {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.arg(subcommand).current_dir(&self.root);
         command.env("CARGO_TARGET_DIR", self.target_dir()?);
-        // What cargo sets for this program must not leak into the builds it starts.
-        command.env_remove("CARGO_MANIFEST_DIR");
+        // What cargo told this program about itself must not reach the builds that it starts: build scripts, ring's for one,
+        // watch these variables, so that half of the workspace would compile anew on each change between xtask and cargo.
+        for (name, _value) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
+                .iter()
+                .any(|own| text.starts_with(own))
+            {
+                command.env_remove(&name);
+            }
+        }
         if is_ci() {
             command.env("CARGO_INCREMENTAL", "0");
         }
