@@ -3,6 +3,7 @@ mod dataset;
 mod files;
 mod rows;
 mod rules;
+mod unreliable;
 
 use std::num::NonZeroUsize;
 

@@ -70,7 +70,7 @@ async fn check_clean(storage: &DatasetStorage) {
 }
 
 /// Larger than what is read at once, in several row groups, with one value of several megabytes.
-fn large() -> Dataset {
+pub(super) fn large() -> Dataset {
     let mut dataset = Dataset::new();
     dataset.add_rows(0, 5);
     let mut noise = 1_u64;
