@@ -1,5 +1,6 @@
 //! A node that the chores start, watch and stop.
 
+use std::env;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -38,7 +39,12 @@ impl Node {
     /// # Errors
     /// When it ends or stays silent instead of getting ready.
     pub(crate) fn start(program: &Path, data_dir: &Path, http_port: u16, flight_port: u16) -> Result<Self> {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if env::var_os("JETWAY_LOG").is_none() && env::var_os("RUST_LOG").is_none() {
+            // What a chore says of its own progress must not drown in what the node logs of every call.
+            command.env("JETWAY_LOG", "warn");
+        }
+        let mut child = command
             .arg("serve")
             .arg("--data-dir")
             .arg(data_dir)
