@@ -71,6 +71,20 @@ def ingest(arguments) -> dict:
     return {"seconds": seconds, "rows": table.num_rows, "bytes": table.nbytes}
 
 
+def put(arguments) -> dict:
+    """Pushes the same rows through a bare Flight client, whose own work is small."""
+    table = pq.read_table(arguments.file)
+    client, options = connect(arguments)
+    seconds = []
+    for number in range(arguments.repeat):
+        batches = table.to_batches(max_chunksize=arguments.batch_rows)
+        descriptor = flight_sql.statement_ingest(f"{arguments.table}-{number}")
+        start = time.perf_counter()
+        flight_sql.ingest(client, options, descriptor, batches)
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds, "rows": table.num_rows, "bytes": table.nbytes}
+
+
 def ping(arguments) -> dict:
     """Round trips of a small statement: one of GetFlightInfo and DoGet each."""
     client, options = connect(arguments)
@@ -109,7 +123,7 @@ def serve(arguments) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["fetch", "fetch-plain", "ingest", "ping", "serve"])
+    parser.add_argument("what", choices=["fetch", "fetch-plain", "ingest", "put", "ping", "serve"])
     parser.add_argument("--uri", required=True)
     parser.add_argument("--token", default="")
     parser.add_argument("--sql", default="SELECT 1")
@@ -118,7 +132,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--batch-rows", type=int, default=64 * 1024)
     arguments = parser.parse_args()
-    functions = {"fetch": fetch, "fetch-plain": fetch_plain, "ingest": ingest, "ping": ping, "serve": serve}
+    functions = {"fetch": fetch, "fetch-plain": fetch_plain, "ingest": ingest, "put": put, "ping": ping, "serve": serve}
     print(json.dumps(functions[arguments.what](arguments)), flush=True)
 
 

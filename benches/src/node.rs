@@ -65,6 +65,15 @@ impl Node {
         Ok(std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
     }
 
+    /// Folder of the dataset with a name.
+    pub(crate) fn dataset(&self, name: &str) -> Result<PathBuf> {
+        let is_it = |folder: &PathBuf| {
+            let alias = std::fs::read_to_string(folder.join("info/alias")).unwrap_or_default();
+            alias.trim().rsplit('/').next() == Some(name)
+        };
+        self.datasets()?.into_iter().find(is_it).with_context(|| format!("there is no dataset {name}"))
+    }
+
     /// Folders of all datasets.
     pub(crate) fn datasets(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
