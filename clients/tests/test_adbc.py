@@ -132,6 +132,10 @@ def test_rows_arrive_in_batches(cursor):
     assert sum(batch.num_rows for batch in reader) == 100_000
 
 
+def test_a_table_function_is_no_table(cursor):
+    assert read(cursor, "SELECT sum(value) AS total FROM generate_series(1, 100)").to_pydict() == {"total": [5050]}
+
+
 def test_an_empty_result_keeps_its_schema(cursor, table):
     cursor.adbc_ingest(table, data.every_type(10), mode="create")
     names = ", ".join(f'"{name}"' for name in data.every_type(0).column_names)
