@@ -34,7 +34,9 @@ impl Parts {
 }
 
 pub(crate) fn measure(file: &Path) -> Result<Parts> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(file)?)?.with_batch_size(64 * 1024).build()?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(file)?)?
+        .with_batch_size(64 * 1024)
+        .build()?;
     let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
     let (encode, bytes) = timed(|| encode(&batches))?;
     let (physical, _) = timed(|| Ok(Multihash::sha3_256(&bytes)))?;
@@ -46,7 +48,12 @@ pub(crate) fn measure(file: &Path) -> Result<Parts> {
         std::hint::black_box(Multihash::sha3_256(&bytes));
         other.join().map_err(|_| anyhow!("hashing failed"))?
     })?;
-    Ok(Parts { encode, physical, logical, two_threads: start.elapsed().as_secs_f64() })
+    Ok(Parts {
+        encode,
+        physical,
+        logical,
+        two_threads: start.elapsed().as_secs_f64(),
+    })
 }
 
 fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
@@ -56,7 +63,10 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
 }
 
 fn encode(batches: &[RecordBatch]) -> Result<Vec<u8>> {
-    let schema = batches.first().map(RecordBatch::schema).ok_or_else(|| anyhow!("the file is empty"))?;
+    let schema = batches
+        .first()
+        .map(RecordBatch::schema)
+        .ok_or_else(|| anyhow!("the file is empty"))?;
     let properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::SNAPPY)
@@ -69,7 +79,10 @@ fn encode(batches: &[RecordBatch]) -> Result<Vec<u8>> {
 }
 
 fn logical_hash(batches: &[RecordBatch]) -> Result<()> {
-    let schema = batches.first().map(RecordBatch::schema).ok_or_else(|| anyhow!("the file is empty"))?;
+    let schema = batches
+        .first()
+        .map(RecordBatch::schema)
+        .ok_or_else(|| anyhow!("the file is empty"))?;
     let mut hasher = LogicalHasher::new(&Arc::clone(&schema))?;
     for batch in batches {
         hasher.update(batch)?;

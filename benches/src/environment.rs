@@ -18,7 +18,9 @@ pub(crate) struct Environment {
 impl Environment {
     pub(crate) fn from_env() -> Result<Self> {
         let path = |name: &str| {
-            std::env::var_os(name).map(PathBuf::from).with_context(|| format!("{name} is not set; run `cargo xtask bench`"))
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .with_context(|| format!("{name} is not set; run `cargo xtask bench`"))
         };
         Ok(Self {
             jetway: path("JETWAY_BIN")?,

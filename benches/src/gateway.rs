@@ -51,31 +51,56 @@ fn ingest(environment: &Environment, node: &Node, repeat: usize, report: &mut Re
     report.add(
         "(b) the same against an even split",
         format!("{:.2}", pushed.median() / parts.even()),
-        format!("{:.2} s for the same work divided evenly between two threads", parts.even()),
+        format!(
+            "{:.2} s for the same work divided evenly between two threads",
+            parts.even()
+        ),
         "",
     );
-    report.add("(b) rows taken in", throughput(&pushed, pushed.median()), "one client, one stream", "");
+    report.add(
+        "(b) rows taken in",
+        throughput(&pushed, pushed.median()),
+        "one client, one stream",
+        "",
+    );
     let by_adbc = measure(environment, "ingest", &arguments("by-adbc"))?;
     report.add(
         "(b) ingest of lineitem SF1, adbc_ingest",
         format!("{:.2}", by_adbc.median() / parts.two_threads),
-        format!("{:.2} s, of which the driver itself takes a good part on the same two cores", by_adbc.median()),
+        format!(
+            "{:.2} s, of which the driver itself takes a good part on the same two cores",
+            by_adbc.median()
+        ),
         "",
     );
-    report.add("(c) peak memory during ingest", format!("{memory:.0} MiB"), "resident, VmHWM", "below 600 MiB");
+    report.add(
+        "(c) peak memory during ingest",
+        format!("{memory:.0} MiB"),
+        "resident, VmHWM",
+        "below 600 MiB",
+    );
     Ok(())
 }
 
 async fn select(environment: &Environment, node: &Node, repeat: usize, report: &mut Report) -> Result<()> {
     let dataset = node.dataset("lineitem-0")?;
     let warm = (repeat + 1).to_string();
-    let query = [("uri", node.uri.as_str()), ("token", &node.token), ("sql", SELECT), ("repeat", &warm)];
+    let query = [
+        ("uri", node.uri.as_str()),
+        ("token", &node.token),
+        ("sql", SELECT),
+        ("repeat", &warm),
+    ];
     node.reset_peak()?;
     let mut fetched = measure(environment, "fetch", &query)?;
     fetched.seconds.remove(0);
     let memory = node.peak_memory()?;
     let peer = Peer::start(environment, &query)?;
-    let mut plain = measure(environment, "fetch-plain", &[("uri", peer.uri.as_str()), ("repeat", &warm)])?;
+    let mut plain = measure(
+        environment,
+        "fetch-plain",
+        &[("uri", peer.uri.as_str()), ("repeat", &warm)],
+    )?;
     plain.seconds.remove(0);
     drop(peer);
     let scanned = scan::seconds(&dataset, repeat).await?;
@@ -90,19 +115,43 @@ async fn select(environment: &Environment, node: &Node, repeat: usize, report: &
         ),
         "at most 1.15",
     );
-    report.add("(a) rows sent", throughput(&fetched, fetched.median()), format!("{} messages, one stream", fetched.messages), "");
-    report.add("(a) the peer", throughput(&plain, plain.median()), "the same batches from memory", "");
-    report.add("(c) peak memory during SELECT *", format!("{memory:.0} MiB"), "resident, VmHWM", "below 600 MiB");
+    report.add(
+        "(a) rows sent",
+        throughput(&fetched, fetched.median()),
+        format!("{} messages, one stream", fetched.messages),
+        "",
+    );
+    report.add(
+        "(a) the peer",
+        throughput(&plain, plain.median()),
+        "the same batches from memory",
+        "",
+    );
+    report.add(
+        "(c) peak memory during SELECT *",
+        format!("{memory:.0} MiB"),
+        "resident, VmHWM",
+        "below 600 MiB",
+    );
     Ok(())
 }
 
 fn ping(environment: &Environment, node: &Node, report: &mut Report) -> Result<()> {
-    let query = [("uri", node.uri.as_str()), ("token", &node.token), ("sql", "SELECT 1"), ("repeat", PINGS)];
+    let query = [
+        ("uri", node.uri.as_str()),
+        ("token", &node.token),
+        ("sql", "SELECT 1"),
+        ("repeat", PINGS),
+    ];
     let pings = measure(environment, "ping", &query)?;
     let settled = pings.seconds.get(200..).unwrap_or_default();
     report.add(
         "(d) SELECT 1 round trip",
-        format!("p50 {:.2} ms, p99 {:.2} ms", 1e3 * percentile(settled, 0.5), 1e3 * percentile(settled, 0.99)),
+        format!(
+            "p50 {:.2} ms, p99 {:.2} ms",
+            1e3 * percentile(settled, 0.5),
+            1e3 * percentile(settled, 0.99)
+        ),
         "GetFlightInfo and DoGet, one client",
         "",
     );
@@ -110,5 +159,9 @@ fn ping(environment: &Environment, node: &Node, report: &mut Report) -> Result<(
 }
 
 fn throughput(measured: &Measured, seconds: f64) -> String {
-    format!("{:.2} M rows/s, {:.0} MiB/s", measured.rows as f64 / seconds / 1e6, measured.bytes as f64 / seconds / MIB)
+    format!(
+        "{:.2} M rows/s, {:.0} MiB/s",
+        measured.rows as f64 / seconds / 1e6,
+        measured.bytes as f64 / seconds / MIB
+    )
 }

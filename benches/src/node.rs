@@ -24,7 +24,14 @@ impl Node {
     pub(crate) fn start(environment: &Environment) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("jetway-bench-").tempdir()?;
         let mut child = Command::new(&environment.jetway)
-            .args(["serve", "--http-address", "127.0.0.1:0", "--flight-address", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "serve",
+                "--http-address",
+                "127.0.0.1:0",
+                "--flight-address",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(data.path())
             .env("JETWAY_ADMIN_PASSWORD", "only for this bench")
             .stdout(Stdio::piped())
@@ -48,14 +55,25 @@ impl Node {
             bail!("no token: {}", String::from_utf8_lossy(&made.stderr));
         }
         let token = String::from_utf8(made.stdout)?;
-        let token = token.split_whitespace().find(|word| word.starts_with("jw_")).context("no token was printed")?;
-        Ok(Self { child, token: token.to_owned(), data, uri })
+        let token = token
+            .split_whitespace()
+            .find(|word| word.starts_with("jw_"))
+            .context("no token was printed")?;
+        Ok(Self {
+            child,
+            token: token.to_owned(),
+            data,
+            uri,
+        })
     }
 
     /// Most memory that the node had resident since it started or since the last reset, in MiB.
     pub(crate) fn peak_memory(&self) -> Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .context("no VmHWM")?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib / 1024.0)
     }
@@ -71,7 +89,10 @@ impl Node {
             let alias = std::fs::read_to_string(folder.join("info/alias")).unwrap_or_default();
             alias.trim().rsplit('/').next() == Some(name)
         };
-        self.datasets()?.into_iter().find(is_it).with_context(|| format!("there is no dataset {name}"))
+        self.datasets()?
+            .into_iter()
+            .find(is_it)
+            .with_context(|| format!("there is no dataset {name}"))
     }
 
     /// Folders of all datasets.

@@ -35,7 +35,10 @@ pub(crate) async fn run(environment: &Environment, report: &mut Report) -> Resul
             1e3 * percentile(&latencies, 0.5),
             1e3 * percentile(&latencies, 0.99)
         ),
-        format!("{:.1} times one client alone ({alone:.0} batches/s), every batch durable before its acknowledgement", rate / alone),
+        format!(
+            "{:.1} times one client alone ({alone:.0} batches/s), every batch durable before its acknowledgement",
+            rate / alone
+        ),
         "",
     );
     report.add(
@@ -85,20 +88,30 @@ async fn connect(node: &Node) -> Result<Client> {
 
 async fn push(client: &mut Client, table: &str, first: i64) -> Result<()> {
     let command = CommandStatementIngest {
-        table_definition_options: Some(TableDefinitionOptions { if_not_exist: 1, if_exists: 2 }),
+        table_definition_options: Some(TableDefinitionOptions {
+            if_not_exist: 1,
+            if_exists: 2,
+        }),
         table: table.to_owned(),
         ..CommandStatementIngest::default()
     };
-    let rows = client.execute_ingest(command, stream::iter([Ok(batch(first)?)])).await?;
+    let rows = client
+        .execute_ingest(command, stream::iter([Ok(batch(first)?)]))
+        .await?;
     anyhow::ensure!(rows == ROWS, "{rows} rows were acknowledged");
     Ok(())
 }
 
 fn batch(first: i64) -> Result<RecordBatch> {
-    let names: Vec<String> = (first..first + ROWS).map(|number| format!("sensor {}", number % 97)).collect();
+    let names: Vec<String> = (first..first + ROWS)
+        .map(|number| format!("sensor {}", number % 97))
+        .collect();
     let readings: Vec<f64> = (first..first + ROWS).map(|number| (number as f64).sqrt()).collect();
     Ok(RecordBatch::try_from_iter([
-        ("id", Arc::new(Int64Array::from_iter_values(first..first + ROWS)) as ArrayRef),
+        (
+            "id",
+            Arc::new(Int64Array::from_iter_values(first..first + ROWS)) as ArrayRef,
+        ),
         ("sensor", Arc::new(StringArray::from(names)) as ArrayRef),
         ("reading", Arc::new(Float64Array::from(readings)) as ArrayRef),
     ])?)

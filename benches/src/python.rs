@@ -42,7 +42,9 @@ fn script() -> PathBuf {
 
 /// Runs the client to its end.
 pub(crate) fn measure(environment: &Environment, what: &str, arguments: &[(&str, &str)]) -> Result<Measured> {
-    let output = command(environment, what, arguments).output().context("cannot start Python")?;
+    let output = command(environment, what, arguments)
+        .output()
+        .context("cannot start Python")?;
     if !output.status.success() {
         bail!("{what} failed: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -68,13 +70,24 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn start(environment: &Environment, arguments: &[(&str, &str)]) -> Result<Self> {
-        let mut child = command(environment, "serve", arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = command(environment, "serve", arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let input = child.stdin.take().context("the peer has no input")?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("the peer has no output")?).read_line(&mut line)?;
         let started: serde_json::Value = serde_json::from_str(&line).context("the peer did not start")?;
-        let uri = started.get("uri").and_then(|uri| uri.as_str()).context("the peer has no address")?.to_owned();
-        Ok(Self { child, _input: input, uri })
+        let uri = started
+            .get("uri")
+            .and_then(|uri| uri.as_str())
+            .context("the peer has no address")?
+            .to_owned();
+        Ok(Self {
+            child,
+            _input: input,
+            uri,
+        })
     }
 }
 

@@ -26,8 +26,19 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, what: impl Into<String>, value: impl Into<String>, against: impl Into<String>, target: &str) {
-        let figure = Figure { what: what.into(), value: value.into(), against: against.into(), target: target.to_owned() };
+    pub(crate) fn add(
+        &mut self,
+        what: impl Into<String>,
+        value: impl Into<String>,
+        against: impl Into<String>,
+        target: &str,
+    ) {
+        let figure = Figure {
+            what: what.into(),
+            value: value.into(),
+            against: against.into(),
+            target: target.to_owned(),
+        };
         eprintln!("{}: {} ({})", figure.what, figure.value, figure.against);
         self.figures.push(figure);
     }
@@ -50,7 +61,11 @@ impl Report {
     fn table(&self) -> Result<String> {
         let mut table = String::from("| what | measured | against | target |\n|---|---|---|---|\n");
         for figure in &self.figures {
-            writeln!(table, "| {} | {} | {} | {} |", figure.what, figure.value, figure.against, figure.target)?;
+            writeln!(
+                table,
+                "| {} | {} | {} | {} |",
+                figure.what, figure.value, figure.against, figure.target
+            )?;
         }
         Ok(table)
     }

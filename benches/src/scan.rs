@@ -13,8 +13,13 @@ pub(crate) async fn seconds(dataset: &Path, repeat: usize) -> Result<Vec<f64>> {
     // As the node reads them; views would be another amount of work.
     config.options_mut().execution.parquet.schema_force_view_types = false;
     let context = SessionContext::new_with_config(config);
-    let options = ParquetReadOptions { file_extension: "", ..ParquetReadOptions::default() };
-    context.register_parquet("t", &dataset.join("data").to_string_lossy(), options).await?;
+    let options = ParquetReadOptions {
+        file_extension: "",
+        ..ParquetReadOptions::default()
+    };
+    context
+        .register_parquet("t", &dataset.join("data").to_string_lossy(), options)
+        .await?;
     let mut seconds = Vec::with_capacity(repeat);
     for _ in 0..=repeat {
         let start = Instant::now();

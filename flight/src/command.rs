@@ -193,7 +193,7 @@ pub(crate) fn put(call: Call, mut upload: Upload) -> BoxFuture<'static, Result<A
             }
             None => {
                 return Err(Error::invalid_argument(
-                    "the upload is empty: its first message must name the command",
+                    "the upload is empty: its first message must name the command (a client that has no batches may send nothing at all: send one without rows)",
                 ));
             }
         };

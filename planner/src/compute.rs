@@ -40,9 +40,13 @@ impl Compute {
             .thread_name("jetway-compute")
             .enable_all()
             .build()
-            .map_err(|error| Error::new(ErrorKind::Internal, "cannot start the threads that run plans").with_source(error))?;
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal, "cannot start the threads that run plans").with_source(error)
+            })?;
         let handle = runtime.handle().clone();
-        Ok(Self { runtime: Arc::new(Owned(Some(runtime), handle)) })
+        Ok(Self {
+            runtime: Arc::new(Owned(Some(runtime), handle)),
+        })
     }
 
     /// Runs a future here; it is cancelled when the returned task is dropped.
@@ -56,7 +60,10 @@ impl Compute {
     }
 
     /// Runs a function that may block or compute for long.
-    pub(crate) async fn block<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    pub(crate) async fn block<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         self.runtime.1.spawn_blocking(work).await.map_err(panicked)?
     }
 
@@ -116,5 +123,9 @@ fn panicked(error: tokio::task::JoinError) -> Error {
     if error.is_cancelled() {
         return Error::new(ErrorKind::Cancelled, "the work was cancelled");
     }
-    Error::new(ErrorKind::Internal, "a worker failed unexpectedly; its log has the details").with_source(error)
+    Error::new(
+        ErrorKind::Internal,
+        "a worker failed unexpectedly; its log has the details",
+    )
+    .with_source(error)
 }

@@ -51,7 +51,13 @@ impl Error {
     /// An error of a kind, with a sentence that says what to do about it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let retryable = matches!(kind, ErrorKind::Unavailable | ErrorKind::Conflict);
-        Self { kind, message: message.into(), context: Vec::new(), source: None, retryable }
+        Self {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            source: None,
+            retryable,
+        }
     }
 
     /// Adds a fact that helps to find the cause, such as a dataset's name.

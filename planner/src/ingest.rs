@@ -29,9 +29,7 @@ use crate::ingest::rows::SliceSequence;
 use crate::ingest::shape::Shape;
 use crate::session::Engine;
 use crate::summary::SummaryCache;
-use crate::{
-    Access, BatchStream, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Result, Subject, TableName,
-};
+use crate::{Access, BatchStream, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Result, Subject, TableName};
 
 /// A push below both limits shares a slice with others; a larger one gets slices of its own.
 const SHARED_ROWS: usize = 64 * 1024;
@@ -104,10 +102,20 @@ pub(crate) struct Ingest {
 impl Ingest {
     pub(crate) fn new(services: Services) -> Self {
         let services = Arc::new(services);
-        Self { queues: Queues::new(Arc::clone(&services)), creations: Creations::default(), waiting: Arc::new(Semaphore::new(WAITING_KIB)), services }
+        Self {
+            queues: Queues::new(Arc::clone(&services)),
+            creations: Creations::default(),
+            waiting: Arc::new(Semaphore::new(WAITING_KIB)),
+            services,
+        }
     }
 
-    pub(crate) async fn run(&self, subject: &Subject, request: IngestRequest, rows: BatchStream) -> Result<IngestOutcome> {
+    pub(crate) async fn run(
+        &self,
+        subject: &Subject,
+        request: IngestRequest,
+        rows: BatchStream,
+    ) -> Result<IngestOutcome> {
         if let Some(dataset) = self.find(subject, &request).await? {
             return self.append(subject, dataset, rows).await;
         }
@@ -130,7 +138,10 @@ impl Ingest {
             (Ok(dataset), IfExists::Append, _) => Ok(Some(dataset)),
             (Ok(_), IfExists::Fail, _) => Err(Error::new(
                 ErrorKind::AlreadyExists,
-                format!("{} is already there; append to it, or choose another name", request.table),
+                format!(
+                    "{} is already there; append to it, or choose another name",
+                    request.table
+                ),
             )),
             (Err(error), _, IfNotExists::Create) if error.kind() == ErrorKind::NotFound => Ok(None),
             (Err(error), _, _) => Err(error),
@@ -156,15 +167,24 @@ impl Ingest {
             bytes += size;
             batches.push(batch);
             let kib = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
-            let room = Arc::clone(&self.waiting).try_acquire_many_owned(kib).map(|permit| held.push(permit));
+            let room = Arc::clone(&self.waiting)
+                .try_acquire_many_owned(kib)
+                .map(|permit| held.push(permit));
             if count > SHARED_ROWS || bytes > SHARED_BYTES || room.is_err() {
                 drop(held);
-                let slices = self.write_slices(&dataset, &shape, batches, rows, summary.state.next_offset()).await?;
+                let slices = self
+                    .write_slices(&dataset, &shape, batches, rows, summary.state.next_offset())
+                    .await?;
                 return self.queues.push_slices(subject, dataset, shape, slices).await;
             }
         }
         if count == 0 {
-            return Ok(IngestOutcome { dataset: dataset.id, rows: 0, head: dataset.head, created: false });
+            return Ok(IngestOutcome {
+                dataset: dataset.id,
+                rows: 0,
+                head: dataset.head,
+                created: false,
+            });
         }
         let outcome = self.queues.push_rows(subject, dataset, shape, batches).await;
         drop(held);

@@ -40,7 +40,10 @@ impl TableName {
             (None, Some((account, name))) => (Some(account), name),
             (None, None) => (None, table),
         };
-        let account = account.map(|account| odf_spelling(account).parse::<AccountName>()).transpose().map_err(bad_name)?;
+        let account = account
+            .map(|account| odf_spelling(account).parse::<AccountName>())
+            .transpose()
+            .map_err(bad_name)?;
         let name = odf_spelling(name).parse::<DatasetName>().map_err(bad_name)?;
         Ok(Self::Alias(DatasetAlias::new(account, name)))
     }

@@ -14,8 +14,8 @@ use crate::resolve::Resolver;
 use crate::session::Engine;
 use crate::summary::SummaryCache;
 use crate::{
-    BatchStream, Clock, DatasetCatalog, Error, ErrorKind, IngestOutcome, IngestRequest, Pin, PinnedDataset, Result, Statement,
-    Subject, policy,
+    BatchStream, Clock, DatasetCatalog, Error, ErrorKind, IngestOutcome, IngestRequest, Pin, PinnedDataset, Result,
+    Statement, Subject, policy,
 };
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
@@ -37,7 +37,12 @@ pub struct PlannerOptions {
 impl Default for PlannerOptions {
     fn default() -> Self {
         let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        Self { memory_limit: 1024 * 1024 * 1024, spill_dir: None, parallelism, clock: Clock::system() }
+        Self {
+            memory_limit: 1024 * 1024 * 1024,
+            spill_dir: None,
+            parallelism,
+            clock: Clock::system(),
+        }
     }
 }
 
@@ -82,7 +87,14 @@ impl Planner {
             summaries: Arc::clone(&summaries),
             clock: options.clock,
         });
-        Ok(Self { shared: Arc::new(Shared { catalog, engine, summaries, ingest }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                catalog,
+                engine,
+                summaries,
+                ingest,
+            }),
+        })
     }
 
     /// Parses a statement, resolves its names for the subject and types it; runs nothing.
@@ -110,7 +122,12 @@ impl Planner {
         let entries = self.shared.catalog.list(subject).map(|dataset| {
             let dataset = dataset?;
             Ok(TableEntry {
-                account: dataset.alias.account.as_ref().map(ToString::to_string).unwrap_or_default(),
+                account: dataset
+                    .alias
+                    .account
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
                 name: dataset.alias.name.to_string(),
                 kind: dataset.kind,
                 dataset,

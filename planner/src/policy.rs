@@ -28,7 +28,9 @@ pub(crate) fn check_kind(statement: &SqlStatement) -> Result<()> {
 
 /// What people call the statement, such as `CREATE TABLE`.
 fn first_words(statement: &str) -> String {
-    let words = statement.split_whitespace().take_while(|word| word.chars().all(|letter| letter.is_ascii_uppercase()));
+    let words = statement
+        .split_whitespace()
+        .take_while(|word| word.chars().all(|letter| letter.is_ascii_uppercase()));
     words.take(3).collect::<Vec<_>>().join(" ")
 }
 
@@ -37,7 +39,11 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
     let mut refused = None;
     plan.apply_with_subqueries(|node| {
         refused = refusal(node);
-        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        Ok(if refused.is_some() {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
     })?;
     match refused {
         Some(what) => Err(refusal_of(&what)),

@@ -32,7 +32,10 @@ impl Resolver<'_> {
         let mut pins = BTreeMap::new();
         let mut lists_tables = false;
         for reference in session.resolve_table_references(statement)? {
-            if reference.schema().is_some_and(|schema| schema.eq_ignore_ascii_case(INFORMATION_SCHEMA)) {
+            if reference
+                .schema()
+                .is_some_and(|schema| schema.eq_ignore_ascii_case(INFORMATION_SCHEMA))
+            {
                 lists_tables = true;
                 continue;
             }
@@ -42,7 +45,13 @@ impl Resolver<'_> {
                 Err(error) if error.kind() == ErrorKind::NotFound && is_function(session, &reference) => continue,
                 Err(error) => return Err(error),
             };
-            pins.insert(dataset.id.to_string(), Pin { dataset: dataset.id, head: dataset.head });
+            pins.insert(
+                dataset.id.to_string(),
+                Pin {
+                    dataset: dataset.id,
+                    head: dataset.head,
+                },
+            );
             let table = self.table(dataset).await?;
             tables.insert(self.resolved(&reference), table);
         }
@@ -51,7 +60,9 @@ impl Resolver<'_> {
         }
         let mut memory = MemoryCatalogProvider::new();
         tables.register(&mut memory)?;
-        session.catalog_list().register_catalog(CATALOG.to_owned(), Arc::new(memory));
+        session
+            .catalog_list()
+            .register_catalog(CATALOG.to_owned(), Arc::new(memory));
         Ok(pins.into_values().collect())
     }
 
@@ -68,8 +79,11 @@ impl Resolver<'_> {
         };
         if let Some(pins) = self.pins {
             let pin = pins.iter().find(|pin| pin.dataset == dataset.id).ok_or_else(|| {
-                Error::new(ErrorKind::Conflict, "the name means another dataset than when the statement was planned; plan it again")
-                    .with_context("table", name.to_string())
+                Error::new(
+                    ErrorKind::Conflict,
+                    "the name means another dataset than when the statement was planned; plan it again",
+                )
+                .with_context("table", name.to_string())
             })?;
             dataset.head = pin.head;
         }
@@ -86,7 +100,12 @@ impl Resolver<'_> {
     async fn register_all(&self, tables: &mut Tables) -> Result<()> {
         let mut datasets = self.catalog.list(self.subject);
         while let Some(dataset) = datasets.try_next().await? {
-            let account = dataset.alias.account.as_ref().map(ToString::to_string).unwrap_or_default();
+            let account = dataset
+                .alias
+                .account
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let name = dataset.alias.name.to_string();
             let table = self.table(dataset).await?;
             tables.insert((account, name), table);
@@ -96,7 +115,9 @@ impl Resolver<'_> {
 
     /// Schema and table, as DataFusion will look for them.
     fn resolved(&self, reference: &TableReference) -> (String, String) {
-        let schema = reference.schema().map_or_else(|| self.subject.name().to_string(), ToOwned::to_owned);
+        let schema = reference
+            .schema()
+            .map_or_else(|| self.subject.name().to_string(), ToOwned::to_owned);
         (schema, reference.table().to_owned())
     }
 

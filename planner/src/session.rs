@@ -78,7 +78,8 @@ impl Engine {
     /// Makes a dataset's slices readable for plans.
     pub(crate) fn register_store(&self, storage: &DatasetStorage) -> Result<()> {
         let url = ObjectStoreUrl::parse(storage.base_url().as_str())?;
-        self.runtime().register_object_store(url.as_ref(), Arc::clone(storage.store()));
+        self.runtime()
+            .register_object_store(url.as_ref(), Arc::clone(storage.store()));
         Ok(())
     }
 

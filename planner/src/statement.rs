@@ -34,7 +34,10 @@ pub struct BatchStream {
 impl BatchStream {
     /// Batches that all have the given schema.
     pub fn new(schema: SchemaRef, batches: impl Stream<Item = Result<RecordBatch>> + Send + 'static) -> Self {
-        Self { schema, batches: Box::pin(batches) }
+        Self {
+            schema,
+            batches: Box::pin(batches),
+        }
     }
 
     /// Schema of every batch.
@@ -56,7 +59,9 @@ impl Stream for BatchStream {
 
 impl fmt::Debug for BatchStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchStream").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("BatchStream")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +78,13 @@ pub struct Statement {
 impl Statement {
     pub(crate) fn new(session: SessionState, plan: LogicalPlan, pins: Vec<Pin>, compute: Compute) -> Self {
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        Self { session, plan, schema, pins, compute }
+        Self {
+            session,
+            plan,
+            schema,
+            pins,
+            compute,
+        }
     }
 
     /// Schema of the result, exactly as [`Self::execute`] streams it.
@@ -111,7 +122,10 @@ impl Statement {
 
 impl fmt::Debug for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Statement").field("schema", &self.schema).field("pins", &self.pins).finish_non_exhaustive()
+        f.debug_struct("Statement")
+            .field("schema", &self.schema)
+            .field("pins", &self.pins)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,6 +137,10 @@ fn declare(batch: RecordBatch, declared: &SchemaRef) -> Result<RecordBatch> {
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(SchemaRef::clone(declared), batch.columns().to_vec(), &options).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the result does not have the schema that was announced").with_source(error)
+        Error::new(
+            ErrorKind::Internal,
+            "the result does not have the schema that was announced",
+        )
+        .with_source(error)
     })
 }

@@ -13,12 +13,18 @@ pub struct Subject {
 impl Subject {
     /// An account that may do what its own permissions allow.
     pub fn account(name: AccountName) -> Self {
-        Self { account: name, admin: false }
+        Self {
+            account: name,
+            admin: false,
+        }
     }
 
     /// An account that may do anything.
     pub fn admin(name: AccountName) -> Self {
-        Self { account: name, admin: true }
+        Self {
+            account: name,
+            admin: true,
+        }
     }
 
     /// Name of the account; also the schema that unqualified table names are looked up in.

@@ -107,7 +107,11 @@ impl DatasetSummary {
             Some(schema) => schema.to_arrow()?,
             None => Schema::empty(),
         };
-        Ok(Self { state, slices, schema: Arc::new(schema) })
+        Ok(Self {
+            state,
+            slices,
+            schema: Arc::new(schema),
+        })
     }
 }
 
@@ -144,16 +148,22 @@ impl SummaryCache {
             if let Some(found) = entries.touch(key) {
                 return Ok(found);
             }
-            entries.newest.get(&dataset.id).copied().and_then(|head| entries.touch((dataset.id, head)))
+            entries
+                .newest
+                .get(&dataset.id)
+                .copied()
+                .and_then(|head| entries.touch((dataset.id, head)))
         };
         let summary = match base {
             Some(base) => base.advance(&dataset.storage, dataset.head).await?,
             None => DatasetSummary::load(&dataset.storage, dataset.head).await?,
         };
         if summary.state.id() != dataset.id {
-            return Err(Error::new(ErrorKind::Corrupt, "the dataset's first block names another dataset")
-                .with_context("dataset", dataset.alias.to_string())
-                .with_context("found", summary.state.id().to_string()));
+            return Err(
+                Error::new(ErrorKind::Corrupt, "the dataset's first block names another dataset")
+                    .with_context("dataset", dataset.alias.to_string())
+                    .with_context("found", summary.state.id().to_string()),
+            );
         }
         let summary = Arc::new(summary);
         self.put(Arc::clone(&summary)).await;

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -40,7 +40,12 @@ impl DatasetTable {
     }
 
     /// Slices that may hold rows wanted by the filters, and, with a limit and no filter, no more than it needs.
-    fn wanted_slices(&self, session: &dyn Session, filters: &[Expr], limit: Option<usize>) -> DfResult<Vec<SliceEntry>> {
+    fn wanted_slices(
+        &self,
+        session: &dyn Session,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DfResult<Vec<SliceEntry>> {
         if filters.is_empty() {
             let mut rows = 0;
             return Ok(self
@@ -70,9 +75,13 @@ impl DatasetTable {
             && let Some(column) = statistics.column_statistics.get_mut(index)
         {
             let value = |offset: u64| {
-                let value = i64::try_from(offset).ok().map(|offset| ScalarValue::Int64(Some(offset)));
+                let value = i64::try_from(offset)
+                    .ok()
+                    .map(|offset| ScalarValue::Int64(Some(offset)));
                 let data_type = self.summary.schema.field(index).data_type();
-                value.and_then(|value| value.cast_to(data_type).ok()).map_or(Precision::Absent, Precision::Exact)
+                value
+                    .and_then(|value| value.cast_to(data_type).ok())
+                    .map_or(Precision::Absent, Precision::Exact)
             };
             *column = ColumnStatistics {
                 null_count: Precision::Exact(0),

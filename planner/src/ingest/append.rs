@@ -23,7 +23,10 @@ pub(super) fn check_root(dataset: &PinnedDataset) -> Result<()> {
         DatasetKind::Root => Ok(()),
         DatasetKind::Derivative => Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("{} is computed from other datasets; push rows to a root dataset", dataset.alias),
+            format!(
+                "{} is computed from other datasets; push rows to a root dataset",
+                dataset.alias
+            ),
         )),
     }
 }
@@ -32,7 +35,10 @@ pub(super) fn check_root(dataset: &PinnedDataset) -> Result<()> {
 pub(super) fn append(state: &ChainState, schema: Option<&DataSchema>, written: WrittenSlices) -> Result<Append> {
     let mut events = Vec::with_capacity(written.slices.len() + 1);
     if let Some(schema) = schema {
-        events.push(MetadataEvent::SetDataSchema(SetDataSchema { raw_arrow_schema: None, schema: Some(schema.clone()) }));
+        events.push(MetadataEvent::SetDataSchema(SetDataSchema {
+            raw_arrow_schema: None,
+            schema: Some(schema.clone()),
+        }));
     }
     let mut objects = Vec::with_capacity(written.slices.len());
     let mut last_offset = state.last_offset();
@@ -41,7 +47,10 @@ pub(super) fn append(state: &ChainState, schema: Option<&DataSchema>, written: W
     for slice in written.slices {
         // What later events do not repeat is lost, so watermark, checkpoint and source state go along.
         watermark = later(watermark, slice.max_event_time);
-        let interval = OffsetInterval { start: next_offset, end: next_offset + slice.file.rows - 1 };
+        let interval = OffsetInterval {
+            start: next_offset,
+            end: next_offset + slice.file.rows - 1,
+        };
         let size = slice.file.source.size();
         events.push(MetadataEvent::AddData(AddData {
             prev_checkpoint: state.checkpoint().map(|checkpoint| checkpoint.physical_hash),
@@ -57,7 +66,11 @@ pub(super) fn append(state: &ChainState, schema: Option<&DataSchema>, written: W
             new_source_state: state.source_state().cloned(),
             extra: None,
         }));
-        objects.push(PendingObject { kind: ObjectKind::Data, hash: slice.file.physical_hash, source: slice.file.source });
+        objects.push(PendingObject {
+            kind: ObjectKind::Data,
+            hash: slice.file.physical_hash,
+            source: slice.file.source,
+        });
         last_offset = Some(interval.end);
         next_offset = interval.end + 1;
     }

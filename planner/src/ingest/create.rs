@@ -7,9 +7,7 @@ use futures::StreamExt;
 use jetway_odf::chain::{ChainState, Vocabulary};
 use jetway_odf::codec::ManifestVersion;
 use jetway_odf::identity::{DatasetAlias, DatasetId};
-use jetway_odf::metadata::{
-    AddPushSource, DatasetKind, MergeStrategy, MetadataEvent, ReadStep, Seed, SetDataSchema,
-};
+use jetway_odf::metadata::{AddPushSource, DatasetKind, MergeStrategy, MetadataEvent, ReadStep, Seed, SetDataSchema};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
@@ -63,7 +61,10 @@ impl Ingest {
                 DatasetAlias::new(Some(account), alias.name.clone())
             }
             TableName::Id(id) => {
-                return Err(Error::new(ErrorKind::NotFound, format!("there is no dataset {id}, and an identity cannot be chosen; give a name")));
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("there is no dataset {id}, and an identity cannot be chosen; give a name"),
+                ));
             }
         };
         let vocabulary = Arc::new(Vocabulary::default());
@@ -71,21 +72,43 @@ impl Ingest {
         let (id, _) = DatasetId::generate();
         let storage = self.services.catalog.storage(&id);
         let now = self.services.clock.now();
-        let mut sequence = SliceSequence::new(self.services.engine.compute.clone(), storage, Arc::clone(&shape), 0, now);
+        let mut sequence = SliceSequence::new(
+            self.services.engine.compute.clone(),
+            storage,
+            Arc::clone(&shape),
+            0,
+            now,
+        );
         while let Some(batch) = rows.next().await {
             sequence.write(shape.apply(&batch?)?).await?;
         }
         let written = sequence.finish().await?;
         let count = written.rows;
-        let seed = Seed { dataset_id: id, dataset_kind: DatasetKind::Root };
+        let seed = Seed {
+            dataset_id: id,
+            dataset_kind: DatasetKind::Root,
+        };
         let (mut blocks, state) = ChainState::create(seed, definition(&shape), now, ManifestVersion::default())?;
         let appended = append(&state, None, written)?;
         blocks.extend(appended.blocks);
-        match self.services.catalog.create(subject, &alias, blocks, appended.objects).await {
-            Ok(dataset) => Ok(IngestOutcome { dataset: dataset.id, rows: count, head: dataset.head, created: true }),
+        match self
+            .services
+            .catalog
+            .create(subject, &alias, blocks, appended.objects)
+            .await
+        {
+            Ok(dataset) => Ok(IngestOutcome {
+                dataset: dataset.id,
+                rows: count,
+                head: dataset.head,
+                created: true,
+            }),
             Err(error) if error.kind() == ErrorKind::AlreadyExists && request.if_exists == IfExists::Append => {
-                Err(Error::new(ErrorKind::Conflict, format!("{alias} was made by somebody else at the same moment; send the rows again"))
-                    .with_source(error))
+                Err(Error::new(
+                    ErrorKind::Conflict,
+                    format!("{alias} was made by somebody else at the same moment; send the rows again"),
+                )
+                .with_source(error))
             }
             Err(error) => Err(error),
         }
@@ -96,12 +119,21 @@ impl Ingest {
 fn definition(shape: &Shape) -> Vec<MetadataEvent> {
     let source = AddPushSource {
         source_name: DEFAULT_SOURCE.to_owned(),
-        read: ReadStep::NdJson { ddl_schema: None, date_format: None, encoding: None, timestamp_format: None, schema: None },
+        read: ReadStep::NdJson {
+            ddl_schema: None,
+            date_format: None,
+            encoding: None,
+            timestamp_format: None,
+            schema: None,
+        },
         preprocess: None,
         merge: MergeStrategy::Append {},
     };
     vec![
         MetadataEvent::AddPushSource(source),
-        MetadataEvent::SetDataSchema(SetDataSchema { raw_arrow_schema: None, schema: Some(shape.data_schema.clone()) }),
+        MetadataEvent::SetDataSchema(SetDataSchema {
+            raw_arrow_schema: None,
+            schema: Some(shape.data_schema.clone()),
+        }),
     ]
 }

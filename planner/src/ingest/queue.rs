@@ -52,7 +52,10 @@ enum Rows {
 
 impl Queues {
     pub(super) fn new(services: Arc<Services>) -> Self {
-        Self { services, waiting: Arc::default() }
+        Self {
+            services,
+            waiting: Arc::default(),
+        }
     }
 
     /// Adds a few rows; they share a slice with those of others who wait.
@@ -77,10 +80,22 @@ impl Queues {
         self.push(subject, dataset, shape, Rows::Slices(slices)).await
     }
 
-    async fn push(&self, subject: &Subject, dataset: PinnedDataset, shape: Arc<Shape>, rows: Rows) -> Result<IngestOutcome> {
+    async fn push(
+        &self,
+        subject: &Subject,
+        dataset: PinnedDataset,
+        shape: Arc<Shape>,
+        rows: Rows,
+    ) -> Result<IngestOutcome> {
         let (reply, answer) = oneshot::channel();
         let id = dataset.id;
-        let push = Push { subject: subject.clone(), dataset, shape, rows, reply };
+        let push = Push {
+            subject: subject.clone(),
+            dataset,
+            shape,
+            rows,
+            reply,
+        };
         let starts = {
             let mut waiting = self.lock();
             let starts = !waiting.contains_key(&id);
@@ -88,10 +103,19 @@ impl Queues {
             starts
         };
         if starts {
-            let committer = Committer { queues: self.clone(), id, done: false };
+            let committer = Committer {
+                queues: self.clone(),
+                id,
+                done: false,
+            };
             self.services.engine.compute.detach(committer.run());
         }
-        answer.await.map_err(|_| Error::new(ErrorKind::Internal, "the commit was interrupted; look whether the rows are there before sending them again"))?
+        answer.await.map_err(|_| {
+            Error::new(
+                ErrorKind::Internal,
+                "the commit was interrupted; look whether the rows are there before sending them again",
+            )
+        })?
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DatasetId, Vec<Push>>> {
@@ -153,7 +177,9 @@ fn can_share(group: &[Push], push: &Push) -> bool {
     rows <= MAX_SHARED_ROWS
         && matches!(push.rows, Rows::Few(_))
         && group.first().is_some_and(|first| {
-            matches!(first.rows, Rows::Few(_)) && first.subject == push.subject && first.shape.gives_same_rows(&push.shape)
+            matches!(first.rows, Rows::Few(_))
+                && first.subject == push.subject
+                && first.shape.gives_same_rows(&push.shape)
         })
 }
 
@@ -186,7 +212,12 @@ impl Services {
         let result = self.commit(&subject, &dataset, &shape, &batches, slices).await;
         for (rows, reply) in replies {
             let answer = match &result {
-                Ok(head) => Ok(IngestOutcome { dataset: dataset.id, rows, head: *head, created: false }),
+                Ok(head) => Ok(IngestOutcome {
+                    dataset: dataset.id,
+                    rows,
+                    head: *head,
+                    created: false,
+                }),
                 Err(error) => Err(error.repeat()),
             };
             // Whoever does not wait any more does not need the answer; the rows are in all the same.
@@ -216,7 +247,11 @@ impl Services {
             let (first_offset, system_time, rows) = (written.first_offset, written.system_time, written.rows);
             let made = append(&summary.state, schema, written)?;
             let blocks = made.blocks.clone();
-            match self.catalog.commit(subject, &dataset, dataset.head, made.blocks, made.objects).await? {
+            match self
+                .catalog
+                .commit(subject, &dataset, dataset.head, made.blocks, made.objects)
+                .await?
+            {
                 CommitOutcome::Committed { head } => {
                     self.summaries.put(Arc::new(summary.append(&blocks, made.state)?)).await;
                     metrics::counter!("jetway_ingest_rows_total").increment(rows);
@@ -233,8 +268,11 @@ impl Services {
                 }
             }
         }
-        Err(Error::new(ErrorKind::Conflict, "other writers were faster each time; send the rows again")
-            .with_context("dataset", dataset.alias.to_string()))
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "other writers were faster each time; send the rows again",
+        )
+        .with_context("dataset", dataset.alias.to_string()))
     }
 
     async fn write(
@@ -285,7 +323,10 @@ fn missing_schema<'a>(summary: &DatasetSummary, shape: &'a Shape) -> Result<Opti
     if summary.schema == shape.schema {
         return Ok(None);
     }
-    Err(Error::new(ErrorKind::Conflict, "the dataset's schema changed while rows were sent; send them again"))
+    Err(Error::new(
+        ErrorKind::Conflict,
+        "the dataset's schema changed while rows were sent; send them again",
+    ))
 }
 
 /// What is remembered of a slice whose file went into storage with a commit that lost the race.
@@ -326,10 +367,23 @@ async fn reread(
         }
         file.flush().await.map_err(jetway_odf::Error::from)?;
         let source = ObjectSource::File { file: pending, size };
-        let file = SliceFile { source, physical_hash: slice.physical_hash, logical_hash: slice.logical_hash, rows: slice.rows };
-        slices.push(WrittenSlice { file, max_event_time: slice.max_event_time });
+        let file = SliceFile {
+            source,
+            physical_hash: slice.physical_hash,
+            logical_hash: slice.logical_hash,
+            rows: slice.rows,
+        };
+        slices.push(WrittenSlice {
+            file,
+            max_event_time: slice.max_event_time,
+        });
     }
-    Ok(WrittenSlices { slices, first_offset, system_time, rows })
+    Ok(WrittenSlices {
+        slices,
+        first_offset,
+        system_time,
+        rows,
+    })
 }
 
 /// Waits longer each time, and not as long as the others.

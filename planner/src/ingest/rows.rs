@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions,
-    TimestampMillisecondArray, UInt64Array,
+    Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray,
+    UInt64Array,
 };
 use arrow::compute::kernels::cmp::lt_eq;
 use arrow::compute::kernels::zip::zip;
@@ -104,7 +104,11 @@ impl SliceSequence {
         self.chunk_rows += batch.num_rows();
         self.chunk_bytes += batch.get_array_memory_size();
         self.chunk.push(batch);
-        if self.chunk_rows >= CHUNK_ROWS || self.chunk_bytes >= CHUNK_BYTES { self.flush_chunk().await } else { Ok(()) }
+        if self.chunk_rows >= CHUNK_ROWS || self.chunk_bytes >= CHUNK_BYTES {
+            self.flush_chunk().await
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) async fn finish(mut self) -> Result<WrittenSlices> {
@@ -125,15 +129,21 @@ impl SliceSequence {
         let Some(first) = chunk.first() else { return Ok(()) };
         let schema = first.schema();
         let system_time = self.system_time;
-        let (sorted, bounds) = self.compute.block(move || sort_by_event_time(&schema, &chunk, system_time)).await?;
-        let Some(event_time) = sorted.columns().first().map(Arc::clone) else { return Ok(()) };
+        let (sorted, bounds) = self
+            .compute
+            .block(move || sort_by_event_time(&schema, &chunk, system_time))
+            .await?;
+        let Some(event_time) = sorted.columns().first().map(Arc::clone) else {
+            return Ok(());
+        };
         if let (Some(current), Some((smallest, _))) = (&self.current, &bounds)
             && let Some(last) = &current.last
             && !lt_eq(last, smallest)?.value(0)
         {
             self.end_slice().await?;
         }
-        self.emit(&event_time, sorted.columns().get(1..).unwrap_or_default()).await?;
+        self.emit(&event_time, sorted.columns().get(1..).unwrap_or_default())
+            .await?;
         if let (Some(current), Some((_, largest))) = (&mut self.current, bounds) {
             current.last = Some(largest);
         }
@@ -174,13 +184,20 @@ impl SliceSequence {
             self.storage.clone(),
             &self.shape.vocabulary.offset,
         )?;
-        Ok(Current { writer, last: None, max_event_time: None })
+        Ok(Current {
+            writer,
+            last: None,
+            max_event_time: None,
+        })
     }
 
     async fn end_slice(&mut self) -> Result<()> {
         if let Some(current) = self.current.take() {
             let file = current.writer.finish().await?;
-            self.done.push(WrittenSlice { file, max_event_time: current.max_event_time });
+            self.done.push(WrittenSlice {
+                file,
+                max_event_time: current.max_event_time,
+            });
         }
         Ok(())
     }
@@ -207,12 +224,17 @@ impl SliceSequence {
             } else if *field.name() == vocabulary.event_time {
                 Ok(Arc::clone(event_time))
             } else {
-                data.next().ok_or_else(|| Error::new(ErrorKind::Internal, "a data column got lost on the way into a slice"))
+                data.next()
+                    .ok_or_else(|| Error::new(ErrorKind::Internal, "a data column got lost on the way into a slice"))
             }
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.shape.schema), columns, &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(&self.shape.schema),
+            columns,
+            &options,
+        )?)
     }
 
     /// Writes slices again with other offsets and another system time: somebody else's rows came first.
@@ -244,7 +266,9 @@ impl SliceSequence {
     }
 
     async fn copy_from(&mut self, source: impl ChunkReader + 'static) -> Result<()> {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(source)?.with_batch_size(PIECE_ROWS).build()?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(source)?
+            .with_batch_size(PIECE_ROWS)
+            .build()?;
         let vocabulary = Arc::clone(&self.shape.vocabulary);
         let mut reader = Some(reader);
         loop {
@@ -259,9 +283,10 @@ impl SliceSequence {
                 .await?;
             reader = rest;
             let Some(batch) = batch else { return Ok(()) };
-            let event_time = batch.column_by_name(&vocabulary.event_time).map(Arc::clone).ok_or_else(|| {
-                Error::new(ErrorKind::Internal, "a slice that was just written has no event time")
-            })?;
+            let event_time = batch
+                .column_by_name(&vocabulary.event_time)
+                .map(Arc::clone)
+                .ok_or_else(|| Error::new(ErrorKind::Internal, "a slice that was just written has no event time"))?;
             let names = vocabulary.names();
             let data: Vec<ArrayRef> = batch
                 .schema_ref()
@@ -279,11 +304,17 @@ impl SliceSequence {
 type Bounds = Option<(ArrayRef, ArrayRef)>;
 
 /// One batch sorted by its first column, the event time, with nulls replaced; and the smallest and largest value.
-fn sort_by_event_time(schema: &Arc<Schema>, chunk: &[RecordBatch], system_time: DateTime<Utc>) -> Result<(RecordBatch, Bounds)> {
+fn sort_by_event_time(
+    schema: &Arc<Schema>,
+    chunk: &[RecordBatch],
+    system_time: DateTime<Utc>,
+) -> Result<(RecordBatch, Bounds)> {
     let batch = concat_batches(schema, chunk)?;
     let rows = batch.num_rows();
     let mut columns = batch.columns().to_vec();
-    let Some(times) = columns.first_mut() else { return Ok((batch, None)) };
+    let Some(times) = columns.first_mut() else {
+        return Ok((batch, None));
+    };
     if times.null_count() > 0 {
         let fallback = constant_time(system_time, rows, times.data_type())?;
         *times = zip(&is_not_null(times)?, times, &fallback)?;
@@ -300,11 +331,23 @@ fn sort_by_event_time(schema: &Arc<Schema>, chunk: &[RecordBatch], system_time: 
     }
     let arrival: ArrayRef = Arc::new((0..rows as u64).collect::<UInt64Array>());
     let order = lexsort_to_indices(
-        &[SortColumn { values: times, options: None }, SortColumn { values: arrival, options: None }],
+        &[
+            SortColumn {
+                values: times,
+                options: None,
+            },
+            SortColumn {
+                values: arrival,
+                options: None,
+            },
+        ],
         None,
     )?;
     let sorted = take_record_batch(&batch, &order)?;
-    let bounds = sorted.columns().first().map(|times| (times.slice(0, 1), times.slice(rows - 1, 1)));
+    let bounds = sorted
+        .columns()
+        .first()
+        .map(|times| (times.slice(0, 1), times.slice(rows - 1, 1)));
     Ok((sorted, bounds))
 }
 

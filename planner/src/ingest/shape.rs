@@ -50,7 +50,11 @@ impl Shape {
         let mut fields = vec![
             Field::new(&vocabulary.offset, DataType::Int64, false),
             Field::new(&vocabulary.operation_type, DataType::Int32, false),
-            Field::new(&vocabulary.system_time, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), false),
+            Field::new(
+                &vocabulary.system_time,
+                DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+                false,
+            ),
             Field::new(&vocabulary.event_time, event_type, false),
         ];
         for (index, name) in names.iter().enumerate() {
@@ -60,7 +64,9 @@ impl Shape {
                 fields.push(Field::new(name, plain, field.is_nullable()).with_metadata(field.metadata().clone()));
             }
         }
-        let data_schema = DataSchema::from_arrow(&Schema::new(fields)).map_err(not_storable)?.strip_encoding();
+        let data_schema = DataSchema::from_arrow(&Schema::new(fields))
+            .map_err(not_storable)?
+            .strip_encoding();
         // What readers will make of it, which may be another width of the same type.
         let schema = Arc::new(data_schema.to_arrow().map_err(not_storable)?);
         LogicalHasher::new(&schema).map_err(not_storable)?;
@@ -95,12 +101,18 @@ impl Shape {
         let mut sources = Vec::new();
         let event_time = find(&vocabulary.event_time);
         if let Some(index) = event_time {
-            let stored = schema.field_with_name(&vocabulary.event_time).map_err(|_| no_event_time(vocabulary))?;
+            let stored = schema
+                .field_with_name(&vocabulary.event_time)
+                .map_err(|_| no_event_time(vocabulary))?;
             event_time_type(pushed.field(index))?;
             rows.push(Arc::new(Field::new(stored.name(), stored.data_type().clone(), true)));
             sources.push(Some(index));
         }
-        for stored in schema.fields().iter().filter(|field| !system.contains(&field.name().as_str())) {
+        for stored in schema
+            .fields()
+            .iter()
+            .filter(|field| !system.contains(&field.name().as_str()))
+        {
             let source = find(stored.name());
             match source {
                 Some(index) => check_fits(pushed.field(index), stored)?,
@@ -108,7 +120,10 @@ impl Shape {
                 None => {
                     return Err(Error::new(
                         ErrorKind::SchemaMismatch,
-                        format!("column \"{}\" is missing, and the dataset does not allow it to be null", stored.name()),
+                        format!(
+                            "column \"{}\" is missing, and the dataset does not allow it to be null",
+                            stored.name()
+                        ),
                     ));
                 }
             }
@@ -118,7 +133,10 @@ impl Shape {
         if let Some(extra) = (0..names.len()).find(|index| !sources.contains(&Some(*index))) {
             return Err(Error::new(
                 ErrorKind::SchemaMismatch,
-                format!("the dataset has no column \"{}\"; leave it out, or make a new dataset with it", names.get(extra).map_or("", String::as_str)),
+                format!(
+                    "the dataset has no column \"{}\"; leave it out, or make a new dataset with it",
+                    names.get(extra).map_or("", String::as_str)
+                ),
             )
             .with_context("columns", column_list(&schema, &system)));
         }
@@ -138,7 +156,10 @@ impl Shape {
     /// # Errors
     /// `SchemaMismatch` when a value does not fit, such as a null where none may be.
     pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let options = CastOptions { safe: false, ..CastOptions::default() };
+        let options = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.sources.len());
         for (field, source) in self.rows.fields().iter().zip(&self.sources) {
             let column = match source.and_then(|index| batch.columns().get(index)) {
@@ -152,14 +173,18 @@ impl Shape {
             if !field.is_nullable() && column.null_count() > 0 {
                 return Err(Error::new(
                     ErrorKind::SchemaMismatch,
-                    format!("column \"{}\" holds nulls, and the dataset does not allow them", field.name()),
+                    format!(
+                        "column \"{}\" holds nulls, and the dataset does not allow them",
+                        field.name()
+                    ),
                 ));
             }
             columns.push(column);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.rows), columns, &options)
-            .map_err(|error| Error::new(ErrorKind::SchemaMismatch, "the rows do not fit the dataset").with_source(error))
+        RecordBatch::try_new_with_options(Arc::clone(&self.rows), columns, &options).map_err(|error| {
+            Error::new(ErrorKind::SchemaMismatch, "the rows do not fit the dataset").with_source(error)
+        })
     }
 
     /// Whether the first column that [`Self::apply`] gives is the event time.
@@ -175,7 +200,8 @@ impl Shape {
     /// Integers as event time are seconds, whatever unit the column has.
     fn event_time_detour(&self, field: &Field, column: &ArrayRef, options: &CastOptions<'_>) -> Result<ArrayRef> {
         if *field.name() == self.vocabulary.event_time && column.data_type().is_integer() {
-            let seconds = cast_with_options(column, &DataType::Int64, options).map_err(|error| bad_value(field, error))?;
+            let seconds =
+                cast_with_options(column, &DataType::Int64, options).map_err(|error| bad_value(field, error))?;
             let seconds_type = DataType::Timestamp(TimeUnit::Second, Some("UTC".into()));
             return cast_with_options(&seconds, &seconds_type, options).map_err(|error| bad_value(field, error));
         }
@@ -193,7 +219,10 @@ fn stored_names(pushed: &Schema, vocabulary: &Vocabulary) -> Result<Vec<String>>
             name => name.clone(),
         };
         if name.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "a column has no name; give it one"));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a column has no name; give it one",
+            ));
         }
         if names.contains(&name) {
             return Err(Error::new(
@@ -211,7 +240,10 @@ fn check_width(pushed: &Schema) -> Result<()> {
         return Err(Error::new(ErrorKind::InvalidArgument, "the rows have no columns"));
     }
     if pushed.fields().len() > MAX_COLUMNS {
-        return Err(Error::new(ErrorKind::InvalidArgument, format!("a dataset has at most {MAX_COLUMNS} columns")));
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("a dataset has at most {MAX_COLUMNS} columns"),
+        ));
     }
     Ok(())
 }
@@ -235,7 +267,10 @@ fn event_time_type(field: &Field) -> Result<DataType> {
 /// Whether values of a pushed column can be stored in a column of the dataset without changing.
 fn check_fits(pushed: &Field, stored: &Field) -> Result<()> {
     let plain = plain_type(pushed).unwrap_or_else(|_| pushed.data_type().clone());
-    if same_values(&plain, stored.data_type()) || widens(&plain, stored.data_type()) || plain == DataType::Null && stored.is_nullable() {
+    if same_values(&plain, stored.data_type())
+        || widens(&plain, stored.data_type())
+        || plain == DataType::Null && stored.is_nullable()
+    {
         return Ok(());
     }
     Err(Error::new(
@@ -288,7 +323,11 @@ fn plain_type(field: &Field) -> Result<DataType> {
     let refuse = |why: &str| {
         Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("column \"{}\" is of type {}, which {why}", field.name(), field.data_type()),
+            format!(
+                "column \"{}\" is of type {}, which {why}",
+                field.name(),
+                field.data_type()
+            ),
         ))
     };
     Ok(match field.data_type() {
@@ -310,7 +349,9 @@ fn plain_type(field: &Field) -> Result<DataType> {
         DataType::Dictionary(_, values) => plain_type(&field.clone().with_data_type(values.as_ref().clone()))?,
         DataType::RunEndEncoded(_, values) => plain_type(&field.clone().with_data_type(values.data_type().clone()))?,
         DataType::Null => return refuse("holds nothing but nulls; cast it to the type that its values will have"),
-        DataType::Map(_, _) => return refuse("cannot be hashed by the format; send it as text, or as two lists of keys and values"),
+        DataType::Map(_, _) => {
+            return refuse("cannot be hashed by the format; send it as text, or as two lists of keys and values");
+        }
         DataType::Duration(_) => return refuse("cannot be hashed by the format; send it as an integer"),
         DataType::Interval(_) => return refuse("the format does not know; send it as integers"),
         DataType::Union(_, _) => return refuse("the format does not know; send one column for each member"),
@@ -323,26 +364,39 @@ fn plain_item(item: &FieldRef) -> Result<FieldRef> {
 }
 
 fn column_list(schema: &Schema, system: &[&str; 4]) -> String {
-    let names = schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !system.contains(name));
+    let names = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .filter(|name| !system.contains(name));
     names.take(50).collect::<Vec<_>>().join(", ")
 }
 
 fn no_event_time(vocabulary: &Vocabulary) -> Error {
     Error::new(
         ErrorKind::SchemaMismatch,
-        format!("the dataset's schema has no event time column \"{}\"; leave the column out", vocabulary.event_time),
+        format!(
+            "the dataset's schema has no event time column \"{}\"; leave the column out",
+            vocabulary.event_time
+        ),
     )
 }
 
 fn bad_value(field: &Field, error: arrow::error::ArrowError) -> Error {
     Error::new(
         ErrorKind::SchemaMismatch,
-        format!("a value of column \"{}\" cannot be stored as {}", field.name(), field.data_type()),
+        format!(
+            "a value of column \"{}\" cannot be stored as {}",
+            field.name(),
+            field.data_type()
+        ),
     )
     .with_context("reason", error.to_string())
     .with_source(error)
 }
 
 fn not_storable(error: jetway_odf::Error) -> Error {
-    Error::new(ErrorKind::InvalidArgument, "these columns cannot be stored").with_context("reason", error.to_string()).with_source(error)
+    Error::new(ErrorKind::InvalidArgument, "these columns cannot be stored")
+        .with_context("reason", error.to_string())
+        .with_source(error)
 }

@@ -65,12 +65,21 @@ pub(super) struct SliceWriter {
 impl SliceWriter {
     /// A slice with the given columns. `offset_column` is stored plainly, since readers in other languages choke on the
     /// encodings that would suit it.
-    pub(super) fn new(compute: Compute, schema: SchemaRef, storage: DatasetStorage, offset_column: &str) -> Result<Self> {
+    pub(super) fn new(
+        compute: Compute,
+        schema: SchemaRef,
+        storage: DatasetStorage,
+        offset_column: &str,
+    ) -> Result<Self> {
         let parquet_schema = ArrowSchemaConverter::new().convert(&schema).map_err(encoding_failed)?;
         let mut properties = properties(offset_column);
         add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
-        let file = SerializedFileWriter::new(Sink::new(storage), parquet_schema.root_schema_ptr(), Arc::new(properties))
-            .map_err(encoding_failed)?;
+        let file = SerializedFileWriter::new(
+            Sink::new(storage),
+            parquet_schema.root_schema_ptr(),
+            Arc::new(properties),
+        )
+        .map_err(encoding_failed)?;
         let factory = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
         let writers = column_writers(&factory, &file, 0)?;
         let (hash, hashers) = LogicalHasher::new(&schema)?.split();
@@ -81,8 +90,23 @@ impl SliceWriter {
             .zip(writers)
             .map(|((field, hasher), writers)| Lane::start(&compute, Arc::clone(field), hasher, writers))
             .collect();
-        let file = FileLane { compute: compute.clone(), writer: Some(file), writing: None, groups: 0 };
-        Ok(Self { compute, schema, lanes, hash, factory, file, group_rows: 0, group_bytes: 0, rows: 0 })
+        let file = FileLane {
+            compute: compute.clone(),
+            writer: Some(file),
+            writing: None,
+            groups: 0,
+        };
+        Ok(Self {
+            compute,
+            schema,
+            lanes,
+            hash,
+            factory,
+            file,
+            group_rows: 0,
+            group_bytes: 0,
+            rows: 0,
+        })
     }
 
     /// Adds rows that have the slice's schema. Waits while the lanes are busy.
@@ -129,7 +153,12 @@ impl SliceWriter {
             })
             .await?;
         let logical_hash = self.hash.finish(hashed.into_iter().chain(structs))?;
-        Ok(SliceFile { source, physical_hash, logical_hash, rows: self.rows })
+        Ok(SliceFile {
+            source,
+            physical_hash,
+            logical_hash,
+            rows: self.rows,
+        })
     }
 
     async fn end_group(&mut self) -> Result<()> {
@@ -159,7 +188,10 @@ impl SliceWriter {
 /// What a lane is told.
 enum LaneInput {
     Values(ArrayRef),
-    EndGroup { next: Vec<ArrowColumnWriter>, done: oneshot::Sender<Vec<ArrowColumnChunk>> },
+    EndGroup {
+        next: Vec<ArrowColumnWriter>,
+        done: oneshot::Sender<Vec<ArrowColumnChunk>>,
+    },
 }
 
 /// The task that encodes and hashes one column, with everything nested in it.
@@ -170,7 +202,12 @@ struct Lane {
 }
 
 impl Lane {
-    fn start(compute: &Compute, field: FieldRef, mut hasher: ColumnHasher, mut writers: Vec<ArrowColumnWriter>) -> Self {
+    fn start(
+        compute: &Compute,
+        field: FieldRef,
+        mut hasher: ColumnHasher,
+        mut writers: Vec<ArrowColumnWriter>,
+    ) -> Self {
         let (sender, mut inputs) = mpsc::channel(PIECES_AHEAD);
         let hashes_now = !reread::is_needed(&field);
         let task = compute.spawn(async move {
@@ -187,7 +224,10 @@ impl Lane {
                     }
                     LaneInput::EndGroup { next, done } => {
                         let full = std::mem::replace(&mut writers, next);
-                        let chunks = full.into_iter().map(ArrowColumnWriter::close).collect::<Result<Vec<_>, _>>();
+                        let chunks = full
+                            .into_iter()
+                            .map(ArrowColumnWriter::close)
+                            .collect::<Result<Vec<_>, _>>();
                         // Nobody waits any more when the ingest was given up.
                         let _ = done.send(chunks.map_err(encoding_failed)?);
                     }
@@ -195,7 +235,10 @@ impl Lane {
             }
             Ok(if hashes_now { Some(hasher.finish()?) } else { None })
         });
-        Self { sender: Some(sender), task: Some(task) }
+        Self {
+            sender: Some(sender),
+            task: Some(task),
+        }
     }
 
     async fn send(&mut self, input: LaneInput) -> Result<()> {
@@ -243,7 +286,9 @@ impl FileLane {
         if let Some(task) = self.writing.take() {
             return task.join().await?;
         }
-        self.writer.take().ok_or_else(|| Error::new(ErrorKind::Internal, "the slice's file failed before"))
+        self.writer
+            .take()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the slice's file failed before"))
     }
 
     async fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<()> {
@@ -297,7 +342,9 @@ fn properties(offset_column: &str) -> WriterProperties {
 fn encoding_failed(error: ParquetError) -> Error {
     match error {
         ParquetError::External(source) => match source.downcast::<std::io::Error>() {
-            Ok(io) => Error::new(ErrorKind::Unavailable, "a slice cannot be written; is the disk full?").with_source(*io),
+            Ok(io) => {
+                Error::new(ErrorKind::Unavailable, "a slice cannot be written; is the disk full?").with_source(*io)
+            }
             Err(source) => Error::new(ErrorKind::Internal, "a slice cannot be encoded").with_source(source),
         },
         other => Error::new(ErrorKind::Internal, format!("a slice cannot be encoded: {other}")).with_source(other),

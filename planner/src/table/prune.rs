@@ -23,11 +23,20 @@ pub(super) fn matching(session: &dyn Session, summary: &DatasetSummary, filters:
     };
     let schema = DFSchema::try_from(summary.schema.as_ref().clone())?;
     let predicate = session.create_physical_expr(filter, &schema)?;
-    let pruning = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&summary.schema)).build(predicate);
+    let pruning = PruningPredicateBuilder::new()
+        .with_file_schema(Arc::clone(&summary.schema))
+        .build(predicate);
     // Not every expression says something about minimum and maximum.
     let Some(pruning) = pruning else { return Ok(slices) };
-    let keep = pruning.prune(&SliceStatistics { summary, slices: &slices })?;
-    Ok(slices.into_iter().zip(keep).filter_map(|(slice, keep)| keep.then_some(slice)).collect())
+    let keep = pruning.prune(&SliceStatistics {
+        summary,
+        slices: &slices,
+    })?;
+    Ok(slices
+        .into_iter()
+        .zip(keep)
+        .filter_map(|(slice, keep)| keep.then_some(slice))
+        .collect())
 }
 
 struct SliceStatistics<'a> {
@@ -40,9 +49,15 @@ impl SliceStatistics<'_> {
         let vocabulary = self.summary.state.vocabulary();
         let data_type = self.summary.schema.field_with_name(&column.name).ok()?.data_type();
         let values: Int64Array = if column.name == vocabulary.offset {
-            self.slices.iter().map(|slice| i64::try_from(offset(slice)).ok()).collect()
+            self.slices
+                .iter()
+                .map(|slice| i64::try_from(offset(slice)).ok())
+                .collect()
         } else if column.name == vocabulary.system_time && is_millis(data_type) {
-            self.slices.iter().map(|slice| Some(slice.system_time.timestamp_millis())).collect()
+            self.slices
+                .iter()
+                .map(|slice| Some(slice.system_time.timestamp_millis()))
+                .collect()
         } else {
             return None;
         };
@@ -72,7 +87,12 @@ impl PruningStatistics for SliceStatistics<'_> {
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        Some(Arc::new(self.slices.iter().map(|slice| Some(slice.rows())).collect::<UInt64Array>()))
+        Some(Arc::new(
+            self.slices
+                .iter()
+                .map(|slice| Some(slice.rows()))
+                .collect::<UInt64Array>(),
+        ))
     }
 
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {

@@ -30,26 +30,42 @@ impl TestCatalog {
         let alias = self.names.lock().unwrap().get(key).cloned().ok_or_else(missing)?;
         let storage = self.repository.dataset(id);
         let head = storage.head().await?.ok_or_else(missing)?;
-        Ok(PinnedDataset { id, alias, kind: DatasetKind::Root, storage, head })
+        Ok(PinnedDataset {
+            id,
+            alias,
+            kind: DatasetKind::Root,
+            storage,
+            head,
+        })
     }
 }
 
 #[async_trait]
 impl DatasetCatalog for TestCatalog {
     async fn resolve(&self, subject: &Subject, name: &TableName, _: Access) -> Result<PinnedDataset> {
-        let TableName::Alias(alias) = name else { return Err(Error::new(ErrorKind::NotFound, "not an alias")) };
+        let TableName::Alias(alias) = name else {
+            return Err(Error::new(ErrorKind::NotFound, "not an alias"));
+        };
         let account = alias.account.as_ref().unwrap_or(subject.name());
         self.pinned(&format!("{account}/{}", alias.name).to_lowercase()).await
     }
 
     async fn resolve_id(&self, _: &Subject, id: &DatasetId, _: Access) -> Result<PinnedDataset> {
-        let key = self.ids.lock().unwrap().iter().find(|(_, found)| *found == id).map(|(key, _)| key.clone());
+        let key = self
+            .ids
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|(_, found)| *found == id)
+            .map(|(key, _)| key.clone());
         self.pinned(&key.unwrap_or_default()).await
     }
 
     fn list<'a>(&'a self, _: &'a Subject) -> BoxStream<'a, Result<PinnedDataset>> {
         let keys: Vec<String> = self.ids.lock().unwrap().keys().cloned().collect();
-        stream::iter(keys).then(move |key| async move { self.pinned(&key).await }).boxed()
+        stream::iter(keys)
+            .then(move |key| async move { self.pinned(&key).await })
+            .boxed()
     }
 
     async fn accounts(&self, subject: &Subject) -> Result<Vec<String>> {
@@ -68,7 +84,9 @@ impl DatasetCatalog for TestCatalog {
         objects: Vec<PendingObject>,
     ) -> Result<PinnedDataset> {
         let key = alias.to_string().to_lowercase();
-        let jetway_odf::metadata::MetadataEvent::Seed(seed) = &blocks[0].block.event else { panic!("no seed") };
+        let jetway_odf::metadata::MetadataEvent::Seed(seed) = &blocks[0].block.event else {
+            panic!("no seed")
+        };
         let id = seed.dataset_id;
         if self.ids.lock().unwrap().contains_key(&key) {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("{alias} is taken")));
@@ -101,15 +119,33 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        let repository = Repository::open("memory:", &RepositoryOptions::default()).await.unwrap();
-        let catalog = Arc::new(TestCatalog { repository, names: Mutex::default(), ids: Mutex::default() });
-        let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, PlannerOptions::default()).unwrap();
-        Self { planner, catalog, alice: Subject::account("alice".parse().unwrap()) }
+        let repository = Repository::open("memory:", &RepositoryOptions::default())
+            .await
+            .unwrap();
+        let catalog = Arc::new(TestCatalog {
+            repository,
+            names: Mutex::default(),
+            ids: Mutex::default(),
+        });
+        let planner = Planner::new(
+            Arc::clone(&catalog) as Arc<dyn DatasetCatalog>,
+            PlannerOptions::default(),
+        )
+        .unwrap();
+        Self {
+            planner,
+            catalog,
+            alice: Subject::account("alice".parse().unwrap()),
+        }
     }
 
     /// A second process over the same repository.
     pub(crate) fn another_planner(&self) -> Planner {
-        Planner::new(Arc::clone(&self.catalog) as Arc<dyn DatasetCatalog>, PlannerOptions::default()).unwrap()
+        Planner::new(
+            Arc::clone(&self.catalog) as Arc<dyn DatasetCatalog>,
+            PlannerOptions::default(),
+        )
+        .unwrap()
     }
 
     pub(crate) async fn push(&self, table: &str, batches: Vec<RecordBatch>) -> Result<IngestOutcome> {
@@ -137,7 +173,13 @@ impl Fixture {
                 .map(|column| arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap())
                 .collect();
             for row in 0..batch.num_rows() {
-                rows.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" "));
+                rows.push(
+                    columns
+                        .iter()
+                        .map(|column| column.value(row).to_string())
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                );
             }
         }
         rows
@@ -160,5 +202,11 @@ pub(crate) async fn push(
         if_exists: IfExists::Append,
         if_not_exists: IfNotExists::Create,
     };
-    planner.ingest(subject, request, BatchStream::new(schema, stream::iter(batches.into_iter().map(Ok)))).await
+    planner
+        .ingest(
+            subject,
+            request,
+            BatchStream::new(schema, stream::iter(batches.into_iter().map(Ok))),
+        )
+        .await
 }

@@ -28,7 +28,10 @@ fn timed(times: Vec<Option<i64>>) -> RecordBatch {
     let count = times.len() as i64;
     RecordBatch::try_from_iter([
         ("n", Arc::new(Int64Array::from_iter_values(0..count)) as ArrayRef),
-        ("event_time", Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) as ArrayRef),
+        (
+            "event_time",
+            Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) as ArrayRef,
+        ),
     ])
     .unwrap()
 }
@@ -62,9 +65,15 @@ async fn validate(fixture: &Fixture, table: &str) -> Vec<DataSlice> {
             .unwrap();
         assert_eq!(bytes.len() as u64, slice.size);
         assert_eq!(Multihash::sha3_256(&bytes), slice.physical_hash);
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap().with_batch_size(10_000);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
+            .unwrap()
+            .with_batch_size(10_000);
         let schema = Arc::clone(reader.schema());
-        assert_eq!(*schema, state.schema().unwrap().to_arrow().unwrap(), "a slice has the schema that the chain announces");
+        assert_eq!(
+            *schema,
+            state.schema().unwrap().to_arrow().unwrap(),
+            "a slice has the schema that the chain announces"
+        );
         let mut hasher = LogicalHasher::new(&schema).unwrap();
         let mut rows = 0;
         for batch in reader.build().unwrap() {
@@ -81,12 +90,22 @@ async fn validate(fixture: &Fixture, table: &str) -> Vec<DataSlice> {
 #[tokio::test]
 async fn a_first_push_makes_a_dataset_that_reads_back() {
     let fixture = Fixture::new().await;
-    let outcome = fixture.push("my_table", vec![numbers(0..3), numbers(3..5)]).await.unwrap();
+    let outcome = fixture
+        .push("my_table", vec![numbers(0..3), numbers(3..5)])
+        .await
+        .unwrap();
     assert!(outcome.created);
     assert_eq!(outcome.rows, 5);
-    let rows = fixture.rows("SELECT \"offset\", op, n, name FROM my_table ORDER BY \"offset\"").await;
+    let rows = fixture
+        .rows("SELECT \"offset\", op, n, name FROM my_table ORDER BY \"offset\"")
+        .await;
     assert_eq!(rows, ["0 0 0 n0", "1 0 1 n1", "2 0 2 n2", "3 0 3 n3", "4 0 4 n4"]);
-    assert_eq!(fixture.rows("SELECT count(*), count(DISTINCT system_time), count(event_time) FROM alice.my_table").await, ["5 1 5"]);
+    assert_eq!(
+        fixture
+            .rows("SELECT count(*), count(DISTINCT system_time), count(event_time) FROM alice.my_table")
+            .await,
+        ["5 1 5"]
+    );
     assert_eq!(validate(&fixture, "my-table").await.len(), 1);
 }
 
@@ -96,7 +115,12 @@ async fn appended_rows_continue_the_offsets() {
     fixture.push("t", vec![numbers(0..10)]).await.unwrap();
     let outcome = fixture.push("T", vec![numbers(10..15)]).await.unwrap();
     assert!(!outcome.created);
-    assert_eq!(fixture.rows("SELECT min(\"offset\"), max(\"offset\"), sum(n) FROM t").await, ["0 14 105"]);
+    assert_eq!(
+        fixture
+            .rows("SELECT min(\"offset\"), max(\"offset\"), sum(n) FROM t")
+            .await,
+        ["0 14 105"]
+    );
     assert_eq!(validate(&fixture, "t").await.len(), 2);
 }
 
@@ -104,14 +128,25 @@ async fn appended_rows_continue_the_offsets() {
 async fn columns_are_found_by_name_and_missing_ones_become_null() {
     let fixture = Fixture::new().await;
     let optional = |batch: &RecordBatch| {
-        let fields: Vec<Field> = batch.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+        let fields: Vec<Field> = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone().with_nullable(true))
+            .collect();
         RecordBatch::try_new(Arc::new(Schema::new(fields)), batch.columns().to_vec()).unwrap()
     };
     fixture.push("t", vec![optional(&numbers(0..1))]).await.unwrap();
     let reordered = numbers(1..2).project(&[1, 0]).unwrap();
     fixture.push("t", vec![reordered]).await.unwrap();
-    fixture.push("t", vec![numbers(2..3).project(&[0]).unwrap()]).await.unwrap();
-    assert_eq!(fixture.rows("SELECT n, name FROM t ORDER BY n").await, ["0 n0", "1 n1", "2 null"]);
+    fixture
+        .push("t", vec![numbers(2..3).project(&[0]).unwrap()])
+        .await
+        .unwrap();
+    assert_eq!(
+        fixture.rows("SELECT n, name FROM t ORDER BY n").await,
+        ["0 n0", "1 n1", "2 null"]
+    );
     validate(&fixture, "t").await;
 }
 
@@ -152,14 +187,25 @@ async fn a_stream_that_breaks_leaves_nothing() {
         BatchStream::new(numbers(0..1).schema(), stream::iter(batches))
     };
     for rows in [10, 100_000] {
-        let error = fixture.planner.ingest(&fixture.alice, request("fresh"), broken(rows)).await.unwrap_err();
+        let error = fixture
+            .planner
+            .ingest(&fixture.alice, request("fresh"), broken(rows))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
-        assert_eq!(fixture.sql("SELECT * FROM fresh").await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(
+            fixture.sql("SELECT * FROM fresh").await.unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
     }
     fixture.push("old", vec![numbers(0..1)]).await.unwrap();
     let head = fixture.dataset("old").await.head;
     for rows in [10, 100_000] {
-        fixture.planner.ingest(&fixture.alice, request("old"), broken(rows)).await.unwrap_err();
+        fixture
+            .planner
+            .ingest(&fixture.alice, request("old"), broken(rows))
+            .await
+            .unwrap_err();
         assert_eq!(fixture.dataset("old").await.head, head);
     }
 }
@@ -180,7 +226,12 @@ async fn many_small_pushes_share_blocks_and_none_is_lost() {
     for push in pushes.collect::<Vec<_>>() {
         push.await.unwrap();
     }
-    assert_eq!(fixture.rows("SELECT count(*), count(DISTINCT n), max(n), max(\"offset\") FROM t").await, ["3201 3201 3200 3200"]);
+    assert_eq!(
+        fixture
+            .rows("SELECT count(*), count(DISTINCT n), max(n), max(\"offset\") FROM t")
+            .await,
+        ["3201 3201 3200 3200"]
+    );
     let slices = validate(&fixture, "t").await.len();
     assert!(slices < 160, "320 pushes made {slices} slices");
 }
@@ -197,7 +248,9 @@ async fn two_processes_push_to_one_dataset() {
                 // Every third push is too large to share a slice.
                 let size = if client % 3 == 0 { 70_000 } else { 10 };
                 let first = 1_000_000 * (client * 3 + push_number + 1);
-                push(&planner, &alice, "t", vec![numbers(first..first + size)]).await.unwrap();
+                push(&planner, &alice, "t", vec![numbers(first..first + size)])
+                    .await
+                    .unwrap();
             }
         })
     });
@@ -205,7 +258,9 @@ async fn two_processes_push_to_one_dataset() {
         push.await.unwrap();
     }
     let expected = 1 + 9 * 70_000 + 15 * 10;
-    let rows = fixture.rows("SELECT count(*), count(DISTINCT n), max(\"offset\") FROM t").await;
+    let rows = fixture
+        .rows("SELECT count(*), count(DISTINCT n), max(\"offset\") FROM t")
+        .await;
     assert_eq!(rows, [format!("{expected} {expected} {}", expected - 1)]);
     validate(&fixture, "t").await;
 }
@@ -213,12 +268,26 @@ async fn two_processes_push_to_one_dataset() {
 #[tokio::test]
 async fn rows_are_ordered_by_event_time_and_nulls_get_the_time_of_arrival() {
     let fixture = Fixture::new().await;
-    fixture.push("t", vec![timed(vec![Some(3_000_000), None, Some(1_000_001), Some(3_000_000)])]).await.unwrap();
+    fixture
+        .push(
+            "t",
+            vec![timed(vec![Some(3_000_000), None, Some(1_000_001), Some(3_000_000)])],
+        )
+        .await
+        .unwrap();
     let rows = fixture.rows("SELECT n FROM t ORDER BY \"offset\"").await;
     assert_eq!(rows, ["2", "0", "3", "1"]);
-    assert_eq!(fixture.rows("SELECT count(*) FROM t WHERE event_time = system_time").await, ["1"]);
+    assert_eq!(
+        fixture
+            .rows("SELECT count(*) FROM t WHERE event_time = system_time")
+            .await,
+        ["1"]
+    );
     let times = fixture.sql("SELECT event_time FROM t LIMIT 1").await.unwrap();
-    assert_eq!(*times[0].column(0).data_type(), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+    assert_eq!(
+        *times[0].column(0).data_type(),
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+    );
 }
 
 #[tokio::test]
@@ -226,12 +295,21 @@ async fn a_long_unordered_stream_becomes_ordered_slices() {
     let fixture = Fixture::new().await;
     let ordered = |first: i64| timed((0..300_000).map(|index| Some((first + index) * 1_000)).collect());
     // The third batch goes back in time, which a slice may not.
-    fixture.push("t", vec![ordered(0), ordered(300_000), ordered(100_000)]).await.unwrap();
+    fixture
+        .push("t", vec![ordered(0), ordered(300_000), ordered(100_000)])
+        .await
+        .unwrap();
     let slices = validate(&fixture, "t").await;
     assert!((1..=2).contains(&slices.len()), "{} slices", slices.len());
     let batches = fixture.sql("SELECT count(*) FROM (SELECT event_time, lag(event_time) OVER (ORDER BY \"offset\") AS before FROM t) WHERE event_time < before").await.unwrap();
     assert!(batches[0].column(0).as_primitive::<Int64Type>().value(0) < slices.len() as i64);
-    let state = chain::load(&fixture.dataset("t").await.storage, fixture.dataset("t").await.head, |_| {}).await.unwrap();
+    let state = chain::load(
+        &fixture.dataset("t").await.storage,
+        fixture.dataset("t").await.head,
+        |_| {},
+    )
+    .await
+    .unwrap();
     assert_eq!(state.watermark().unwrap().timestamp_millis(), 599_999);
 }
 
@@ -256,7 +334,10 @@ async fn columns_called_like_system_columns_are_renamed() {
         ("op", Arc::new(StringArray::from(vec!["x"])) as ArrayRef),
     ]);
     fixture.push("t", vec![batch.unwrap()]).await.unwrap();
-    assert_eq!(fixture.rows("SELECT \"offset\", op, _offset, _op FROM t").await, ["0 0 7 x"]);
+    assert_eq!(
+        fixture.rows("SELECT \"offset\", op, _offset, _op FROM t").await,
+        ["0 0 7 x"]
+    );
 }
 
 #[tokio::test]
@@ -273,6 +354,13 @@ async fn a_dropped_ingest_leaves_nothing() {
     };
     let rows = BatchStream::new(numbers(0..1).schema(), endless);
     let ingest = fixture.planner.ingest(&fixture.alice, request, rows);
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(200), ingest).await.is_err());
-    assert_eq!(fixture.sql("SELECT * FROM t").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(200), ingest)
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        fixture.sql("SELECT * FROM t").await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }

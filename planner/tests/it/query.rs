@@ -42,20 +42,44 @@ async fn mistakes_get_the_right_kind_and_a_helpful_message() {
         ("SELECT 1 FROM", ErrorKind::InvalidSql, "EOF"),
         ("SELECT w FROM flights", ErrorKind::InvalidSql, "w"),
         ("SELECT nope(1)", ErrorKind::InvalidSql, "nope"),
-        ("SELECT * FROM flihgts", ErrorKind::NotFound, "did you mean \"alice\".\"flights\""),
+        (
+            "SELECT * FROM flihgts",
+            ErrorKind::NotFound,
+            "did you mean \"alice\".\"flights\"",
+        ),
         ("SELECT * FROM other.flights", ErrorKind::NotFound, "other/flights"),
-        ("SELECT * FROM elsewhere.alice.flights", ErrorKind::NotFound, "elsewhere"),
+        (
+            "SELECT * FROM elsewhere.alice.flights",
+            ErrorKind::NotFound,
+            "elsewhere",
+        ),
         ("SELECT * FROM '/etc/passwd'", ErrorKind::InvalidArgument, "name"),
-        ("SELECT * FROM 'file:///etc/passwd.csv'", ErrorKind::InvalidArgument, "name"),
+        (
+            "SELECT * FROM 'file:///etc/passwd.csv'",
+            ErrorKind::InvalidArgument,
+            "name",
+        ),
         ("SELECT 1 / 0", ErrorKind::InvalidArgument, "zero"),
         ("SELECT CAST('x' AS INT)", ErrorKind::InvalidArgument, "x"),
         ("COPY flights TO '/tmp/out.parquet'", ErrorKind::Unsupported, "COPY"),
-        ("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'", ErrorKind::Unsupported, "not possible"),
+        (
+            "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
+            ErrorKind::Unsupported,
+            "not possible",
+        ),
         ("CREATE TABLE x AS SELECT 1", ErrorKind::Unsupported, "not possible"),
         ("DROP TABLE flights", ErrorKind::Unsupported, "not possible"),
         ("INSERT INTO flights VALUES (1)", ErrorKind::Unsupported, "not possible"),
-        ("SET datafusion.execution.batch_size = 1", ErrorKind::Unsupported, "not possible"),
-        ("EXPLAIN INSERT INTO flights SELECT v FROM flights", ErrorKind::Unsupported, "not possible"),
+        (
+            "SET datafusion.execution.batch_size = 1",
+            ErrorKind::Unsupported,
+            "not possible",
+        ),
+        (
+            "EXPLAIN INSERT INTO flights SELECT v FROM flights",
+            ErrorKind::Unsupported,
+            "not possible",
+        ),
         ("SELECT 1; SELECT 2", ErrorKind::Unsupported, "single"),
         ("", ErrorKind::InvalidSql, "statement"),
     ] {
@@ -64,7 +88,10 @@ async fn mistakes_get_the_right_kind_and_a_helpful_message() {
             Err(error) => error,
         };
         assert_eq!(error.kind(), kind, "{sql}: {error}");
-        assert!(error.to_string().to_lowercase().contains(&words.to_lowercase()), "{sql}: {error}");
+        assert!(
+            error.to_string().to_lowercase().contains(&words.to_lowercase()),
+            "{sql}: {error}"
+        );
     }
 }
 
@@ -76,9 +103,21 @@ async fn a_statement_reads_the_heads_that_it_was_planned_at() {
     let planned = fixture.planner.plan(&fixture.alice, sql, None).await.unwrap();
     let pins = planned.pins().to_vec();
     fixture.push("t", vec![column(3..5)]).await.unwrap();
-    for statement in [planned, fixture.another_planner().plan(&fixture.alice, sql, Some(&pins)).await.unwrap()] {
+    for statement in [
+        planned,
+        fixture
+            .another_planner()
+            .plan(&fixture.alice, sql, Some(&pins))
+            .await
+            .unwrap(),
+    ] {
         let batches: Vec<RecordBatch> = statement.execute().await.unwrap().try_collect().await.unwrap();
-        let counts = batches[0].column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0);
+        let counts = batches[0]
+            .column(0)
+            .as_any()
+            .downcast_ref::<Int64Array>()
+            .unwrap()
+            .value(0);
         assert_eq!(counts, 3);
     }
     assert_eq!(fixture.rows(sql).await, ["5 10"]);
@@ -88,7 +127,10 @@ async fn a_statement_reads_the_heads_that_it_was_planned_at() {
 async fn slices_without_wanted_rows_are_left_out() {
     let fixture = Fixture::new().await;
     for push in 0..10 {
-        fixture.push("t", vec![column(push * 10..(push + 1) * 10)]).await.unwrap();
+        fixture
+            .push("t", vec![column(push * 10..(push + 1) * 10)])
+            .await
+            .unwrap();
     }
     let scanned = async |sql: &str| {
         let plan = fixture.rows(&format!("EXPLAIN FORMAT INDENT {sql}")).await.join("\n");
@@ -98,12 +140,21 @@ async fn slices_without_wanted_rows_are_left_out() {
     assert!(scanned("SELECT v FROM t").await > 5);
     assert_eq!(scanned("SELECT v FROM t WHERE \"offset\" = 35").await, 1);
     assert_eq!(scanned("SELECT v FROM t WHERE \"offset\" BETWEEN 35 AND 40").await, 2);
-    assert_eq!(scanned("SELECT v FROM t WHERE system_time < TIMESTAMP '2000-01-01T00:00:00Z'").await, 0);
+    assert_eq!(
+        scanned("SELECT v FROM t WHERE system_time < TIMESTAMP '2000-01-01T00:00:00Z'").await,
+        0
+    );
     assert_eq!(scanned("SELECT v FROM t LIMIT 15").await, 2);
     assert_eq!(scanned("SELECT count(*), max(\"offset\") FROM t").await, 0);
     assert_eq!(fixture.rows("SELECT v FROM t WHERE \"offset\" = 35").await, ["35"]);
-    assert_eq!(fixture.rows("SELECT count(*), max(\"offset\") FROM t").await, ["100 99"]);
-    assert_eq!(fixture.rows("SELECT count(*) FROM t WHERE \"offset\" >= 95").await, ["5"]);
+    assert_eq!(
+        fixture.rows("SELECT count(*), max(\"offset\") FROM t").await,
+        ["100 99"]
+    );
+    assert_eq!(
+        fixture.rows("SELECT count(*) FROM t WHERE \"offset\" >= 95").await,
+        ["5"]
+    );
 }
 
 #[tokio::test]
@@ -119,12 +170,21 @@ async fn results_of_every_shape_keep_their_schema() {
         ("WITH x AS (SELECT max(v) AS m FROM t) SELECT * FROM t, x", 3),
         ("VALUES (1, 'a'), (2, NULL)", 2),
         ("SHOW TABLES", 1),
-        ("SELECT table_name FROM information_schema.tables WHERE table_schema = 'alice'", 1),
+        (
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'alice'",
+            1,
+        ),
         ("DESCRIBE t", 5),
         ("SELECT now() > TIMESTAMP '2020-01-01T00:00:00Z'", 1),
         ("SELECT CASE WHEN v = 1 THEN v END FROM t UNION ALL SELECT 5", 4),
     ] {
-        let count: usize = fixture.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).iter().map(RecordBatch::num_rows).sum();
+        let count: usize = fixture
+            .sql(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
+            .iter()
+            .map(RecordBatch::num_rows)
+            .sum();
         if sql == "SHOW TABLES" {
             assert!(count >= rows);
         } else {
@@ -139,8 +199,15 @@ async fn dropping_a_stream_stops_the_work() {
     let endless = "SELECT count(*) FROM generate_series(1, 1000000000) a, generate_series(1, 1000000000) b";
     let statement = fixture.planner.plan(&fixture.alice, endless, None).await.unwrap();
     let mut stream = statement.execute().await.unwrap();
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(300), stream.next()).await.is_err());
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(300), stream.next())
+            .await
+            .is_err()
+    );
     drop(stream);
     // The threads are free again: another statement gets its answer.
-    assert_eq!(fixture.rows("SELECT count(*) FROM generate_series(1, 1000)").await, ["1000"]);
+    assert_eq!(
+        fixture.rows("SELECT count(*) FROM generate_series(1, 1000)").await,
+        ["1000"]
+    );
 }

@@ -21,7 +21,9 @@ pub(super) fn is_needed(field: &Field) -> bool {
 
 /// Digests of all struct columns of a finished file. Blocks.
 pub(super) fn struct_digests(schema: &Schema, source: &ObjectSource) -> Result<Vec<ColumnDigest>> {
-    let structs: Vec<usize> = (0..schema.fields().len()).filter(|index| is_needed(schema.field(*index))).collect();
+    let structs: Vec<usize> = (0..schema.fields().len())
+        .filter(|index| is_needed(schema.field(*index)))
+        .collect();
     if structs.is_empty() {
         return Ok(Vec::new());
     }
@@ -35,11 +37,21 @@ fn digests(schema: &Schema, structs: &[usize], file: impl ChunkReader + 'static)
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let mask = ProjectionMask::roots(reader.parquet_schema(), structs.iter().copied());
     let (_, hashers) = LogicalHasher::new(schema)?.split();
-    let mut hashers: Vec<_> = hashers.into_iter().filter(|hasher| structs.contains(&hasher.index())).collect();
-    for batch in reader.with_projection(mask).with_batch_size(STRUCT_BATCH_ROWS).build()? {
+    let mut hashers: Vec<_> = hashers
+        .into_iter()
+        .filter(|hasher| structs.contains(&hasher.index()))
+        .collect();
+    for batch in reader
+        .with_projection(mask)
+        .with_batch_size(STRUCT_BATCH_ROWS)
+        .build()?
+    {
         for (hasher, column) in hashers.iter_mut().zip(batch?.columns()) {
             hasher.update(&Arc::clone(column))?;
         }
     }
-    Ok(hashers.into_iter().map(|hasher| hasher.finish()).collect::<Result<_, _>>()?)
+    Ok(hashers
+        .into_iter()
+        .map(|hasher| hasher.finish())
+        .collect::<Result<_, _>>()?)
 }

@@ -28,7 +28,13 @@ struct Spool {
 
 impl Sink {
     pub(super) fn new(storage: DatasetStorage) -> Self {
-        Self { inner: HashingWriter::new(Spool { storage, memory: Vec::new(), file: None }) }
+        Self {
+            inner: HashingWriter::new(Spool {
+                storage,
+                memory: Vec::new(),
+                file: None,
+            }),
+        }
     }
 
     /// The bytes and their hash.
@@ -37,8 +43,13 @@ impl Sink {
         let source = match spool.file {
             None => ObjectSource::Bytes(Bytes::from(spool.memory)),
             Some(file) => {
-                let file = file.into_inner().map_err(|error| jetway_odf::Error::from(error.into_error()))?;
-                ObjectSource::File { file, size: hashed.size }
+                let file = file
+                    .into_inner()
+                    .map_err(|error| jetway_odf::Error::from(error.into_error()))?;
+                ObjectSource::File {
+                    file,
+                    size: hashed.size,
+                }
             }
         };
         Ok((source, hashed.hash))
@@ -59,7 +70,9 @@ impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.file.is_none() && self.memory.len() + bytes.len() > MEMORY_BYTES {
             // Files are written on threads that may block, where waiting for another such thread is fine.
-            let file = Handle::current().block_on(self.storage.new_pending_file()).map_err(io::Error::other)?;
+            let file = Handle::current()
+                .block_on(self.storage.new_pending_file())
+                .map_err(io::Error::other)?;
             let mut file = BufWriter::new(file);
             file.write_all(&std::mem::take(&mut self.memory))?;
             self.file = Some(file);
