@@ -52,8 +52,9 @@ impl Report {
         let table = self.table()?;
         println!("{table}");
         if full {
-            let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
-            std::fs::write(page, format!("{INTRODUCTION}\n{table}"))?;
+            let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+            std::fs::create_dir_all(&docs)?;
+            std::fs::write(docs.join("benchmarks.md"), format!("{INTRODUCTION}\n{table}"))?;
         }
         Ok(())
     }
