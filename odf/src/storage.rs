@@ -8,6 +8,7 @@
 //!     ├── checkpoints/f1620...     engine state     ┘
 //!     ├── refs/head                hash of the newest block: the only thing that moves
 //!     ├── info/alias               the name for people
+//!     ├── cache/                   what can be made again from the rest, see [`DerivedStore`]
 //!     ├── .pending-<random>        a file being written (file systems only)
 //!     └── .lock                    held while refs/head moves (file systems only)
 //! ```
@@ -29,6 +30,7 @@
 
 mod commit;
 mod dataset;
+mod derived;
 mod head;
 mod insert;
 mod layout;
@@ -40,6 +42,7 @@ mod repository;
 
 pub use commit::CommitOutcome;
 pub use dataset::{DatasetStorage, ObjectStream};
+pub use derived::DerivedStore;
 pub use head::HeadSwap;
 pub use layout::ObjectKind;
 pub use options::{RepositoryOptions, S3Options};

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::{Error, ErrorKind, Result};
 
 /// How many batches may wait between a running plan and whoever reads them.
-const BATCHES_AHEAD: usize = 2;
+const BATCHES_AHEAD: usize = 8;
 
 /// A pool of threads of its own. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]

@@ -14,7 +14,7 @@ use crate::task_stream::TaskStream;
 use crate::{Error, ErrorKind, Result, WireProfile};
 
 /// Messages that wait between the task and the connection: the next batch is computed while these are sent.
-const AHEAD: usize = 3;
+const AHEAD: usize = 6;
 
 /// How long a stream waits for what.
 #[derive(Debug, Clone, Copy)]

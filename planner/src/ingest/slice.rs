@@ -37,7 +37,7 @@ const GROUP_ROWS: usize = 1024 * 1024;
 const GROUP_BYTES: usize = 192 * 1024 * 1024;
 
 /// How many pieces of a column may wait for their lane.
-const PIECES_AHEAD: usize = 2;
+const PIECES_AHEAD: usize = 4;
 
 /// A slice that is complete, but not yet in the dataset.
 #[derive(Debug)]
