@@ -14,18 +14,31 @@ use tower::Service;
 
 use crate::FlightGateway;
 
+mod download;
+
 /// The Flight service, for [`tonic::transport::Server::add_service`].
 ///
-/// It stands between the transport and tonic's own service for one reason: tonic takes a request stream that the client
-/// canceled for one that ended. An upload that is cut off in the middle would look complete, and would be committed.
+/// It stands between the transport and tonic's own service for two reasons: tonic takes a request stream that the client
+/// canceled for one that ended, so that an upload that is cut off in the middle would look complete, and would be committed;
+/// and its codec copies every message once more, which for rows is most of what the network side does.
 #[derive(Debug, Clone)]
 pub struct FlightEndpoint {
     service: FlightServiceServer<FlightGateway>,
+    gateway: FlightGateway,
+    max_request: usize,
 }
 
 impl FlightEndpoint {
-    pub(crate) fn new(service: FlightServiceServer<FlightGateway>) -> Self {
-        Self { service }
+    /// An endpoint that takes in messages of up to `max_request` bytes.
+    pub(crate) fn new(gateway: FlightGateway, max_request: usize) -> Self {
+        let service = FlightServiceServer::new(gateway.clone())
+            .max_decoding_message_size(max_request)
+            .max_encoding_message_size(usize::MAX);
+        Self {
+            service,
+            gateway,
+            max_request,
+        }
     }
 }
 
@@ -43,8 +56,12 @@ impl Service<Request<Body>> for FlightEndpoint {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.service
-            .call(request.map(|body| Body::new(body.map_err(|error| cut_off(&error)))))
+        let request = request.map(|body| Body::new(body.map_err(|error| cut_off(&error))));
+        if request.uri().path() == download::PATH {
+            let answer = download::answer(self.gateway.clone(), request, self.max_request);
+            return Box::pin(async move { Ok(answer.await) });
+        }
+        self.service.call(request)
     }
 }
 

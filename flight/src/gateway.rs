@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_flight::flight_service_server::FlightServiceServer;
 use jetway_planner::{Clock, Planner};
 use tonic::transport::Server;
 
@@ -97,11 +96,7 @@ impl FlightGateway {
     pub fn into_service(self) -> FlightEndpoint {
         // Above our own limit, so that a message that is a little too large gets our own answer.
         let largest = self.shared.options.max_upload_message.saturating_add(1024 * 1024);
-        FlightEndpoint::new(
-            FlightServiceServer::new(self)
-                .max_decoding_message_size(largest)
-                .max_encoding_message_size(usize::MAX),
-        )
+        FlightEndpoint::new(self, largest)
     }
 }
 
