@@ -18,6 +18,7 @@ mod ingest;
 mod name;
 mod planner;
 mod policy;
+mod preprocess;
 mod resolve;
 mod session;
 mod statement;

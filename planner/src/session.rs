@@ -75,6 +75,21 @@ impl Engine {
         state
     }
 
+    /// A state for the SQL of a source: no tables but those that are registered with it, and one partition, so that rows
+    /// stay in their order.
+    pub(crate) fn isolated_session(&self, schema: &str) -> SessionState {
+        let mut state = self.base.clone();
+        let settings = state.config_mut().options_mut();
+        settings.execution.target_partitions = 1;
+        settings.catalog.information_schema = false;
+        CATALOG.clone_into(&mut settings.catalog.default_catalog);
+        schema.clone_into(&mut settings.catalog.default_schema);
+        let tables: Arc<dyn CatalogProviderList> = Arc::new(MemoryCatalogProviderList::new());
+        state.register_catalog_list(tables);
+        state.mark_start_execution();
+        state
+    }
+
     /// Makes a dataset's slices readable for plans.
     pub(crate) fn register_store(&self, storage: &DatasetStorage) -> Result<()> {
         let url = ObjectStoreUrl::parse(storage.base_url().as_str())?;

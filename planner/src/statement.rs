@@ -131,7 +131,7 @@ impl fmt::Debug for Statement {
 
 /// Gives a batch the schema that was declared before running. The optimizer may know more about a column than the
 /// statement says (that it holds no nulls, or its metadata); the types must be the same.
-fn declare(batch: RecordBatch, declared: &SchemaRef) -> Result<RecordBatch> {
+pub(crate) fn declare(batch: RecordBatch, declared: &SchemaRef) -> Result<RecordBatch> {
     if batch.schema_ref() == declared {
         return Ok(batch);
     }
