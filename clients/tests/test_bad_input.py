@@ -3,6 +3,8 @@
 The shared `node` fixture asserts at its end that the node is still the process that was started.
 """
 
+import time
+
 import data
 import flight_sql
 import grpc
@@ -79,6 +81,22 @@ def test_a_ticket_of_somebody_else(node: Node, raw: RawFlight, existing):
     assert "another account" in message
 
 
+def test_an_expired_ticket(tmp_path):
+    node = Node(tmp_path / "data", {"JETWAY_FLIGHT__TICKET_LIFETIME": "1s"}).start()
+    try:
+        client, options = node.flight()
+        with client, RawFlight(node.uri, ADMIN, PASSWORD) as raw:
+            descriptor = flight.FlightDescriptor.for_command(flight_sql.statement_query("SELECT 1"))
+            ticket = client.get_flight_info(descriptor, options).endpoints[0].ticket.ticket
+            time.sleep(2)
+            code, message, answers = raw.get(ticket)
+            assert (code, answers) == (StatusCode.FAILED_PRECONDITION, [])
+            assert "expired" in message and "run the query again" in message
+            assert raw.get_flight_info(flight_sql.statement_query("SELECT 1"))[0] == StatusCode.OK
+    finally:
+        node.stop()
+
+
 def test_writing_into_an_account_of_somebody_else(node: Node, existing):
     node.create_account("mallory", "mallory has a long password")
     with RawFlight(node.uri, "mallory", "mallory has a long password") as mallory:
@@ -95,7 +113,7 @@ def test_writing_into_an_account_of_somebody_else(node: Node, existing):
     ("sql", "code", "helps"),
     [
         ("SELEC 1", StatusCode.INVALID_ARGUMENT, "SELEC"),
-        ("SELECT (1", StatusCode.INVALID_ARGUMENT, "EOF"),
+        ("SELECT (1\n  ", StatusCode.INVALID_ARGUMENT, "EOF at Line: 1, Column: 10"),
         ("", StatusCode.INVALID_ARGUMENT, ""),
         ("SELECT nope FROM (SELECT 1 AS one)", StatusCode.INVALID_ARGUMENT, "nope"),
         ("SELECT no_such_function(1)", StatusCode.INVALID_ARGUMENT, "no_such_function"),

@@ -30,6 +30,22 @@ impl From<DataFusionError> for Error {
     }
 }
 
+/// A statement that does not parse. The parser says where, but not when the text ends too early: then the place is its end.
+pub(crate) fn parse_error(error: DataFusionError, sql: &str) -> Error {
+    let error = Error::from(error);
+    if error.kind() != ErrorKind::InvalidSql || !error.message().ends_with("found: EOF") {
+        return error;
+    }
+    let text = sql.trim_end();
+    let line = text.lines().count().max(1);
+    let column = text.lines().last().map_or(0, |last| last.chars().count()) + 1;
+    Error::new(
+        error.kind(),
+        format!("{} at Line: {line}, Column: {column}", error.message()),
+    )
+    .with_source(error)
+}
+
 /// Our own error may have travelled through DataFusion: it comes out as it went in.
 fn unwrap_own(error: DataFusionError) -> Error {
     match error {

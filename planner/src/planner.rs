@@ -9,6 +9,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use jetway_odf::metadata::DatasetKind;
 
+use crate::failure;
 use crate::ingest::{Ingest, Services};
 use crate::resolve::Resolver;
 use crate::session::Engine;
@@ -171,7 +172,9 @@ fn plan(
         }
         let session = shared.engine.session(&subject);
         let dialect = session.config_options().sql_parser.dialect;
-        let statement = session.sql_to_statement(&sql, &dialect)?;
+        let statement = session
+            .sql_to_statement(&sql, &dialect)
+            .map_err(|error| failure::parse_error(error, &sql))?;
         policy::check_kind(&statement)?;
         let resolver = Resolver {
             engine: &shared.engine,

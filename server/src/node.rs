@@ -29,6 +29,9 @@ const HTTP_GRACE: Duration = Duration::from_secs(2);
 /// How long storage may take to answer before the node counts as not ready.
 const STORAGE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Largest value of flight.max_upload_message: a gRPC message has less than 4 GiB, and each one is held in memory.
+const MAX_UPLOAD_MESSAGE: usize = 1 << 30;
+
 /// How often histograms are tidied up.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -79,7 +82,7 @@ impl Node {
         let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, planner_options(config))?;
         let ticket_key = TicketKey::new(&node_key.derive("flight ticket, version 1"))?;
         let authenticator = Arc::new(ControlAuthenticator(authentication));
-        let gateway = FlightGateway::new(planner, authenticator, FlightOptions::new(ticket_key));
+        let gateway = FlightGateway::new(planner, authenticator, flight_options(config, ticket_key)?);
 
         // The last step that can fail: a password that was generated must be handed out.
         let first_admin =
@@ -206,6 +209,20 @@ fn planner_options(config: &Config) -> PlannerOptions {
         parallelism: config.query.parallelism.map_or(cores, |count| count.get()),
         ..PlannerOptions::default()
     }
+}
+
+fn flight_options(config: &Config, ticket_key: TicketKey) -> Result<FlightOptions> {
+    let flight = &config.flight;
+    let max_upload_message = usize::try_from(flight.max_upload_message.bytes())
+        .ok()
+        .filter(|bytes| *bytes <= MAX_UPLOAD_MESSAGE)
+        .with_context(|| format!("flight.max_upload_message can be {MAX_UPLOAD_MESSAGE} bytes at most"))?;
+    Ok(FlightOptions {
+        ticket_ttl: flight.ticket_lifetime.duration(),
+        prepared_ttl: flight.prepared_lifetime.duration(),
+        max_upload_message,
+        ..FlightOptions::new(ticket_key)
+    })
 }
 
 async fn serve_flight(

@@ -50,6 +50,12 @@ area! {
     pub struct Flight {
         /// HOST:PORT to listen on; port 0 means any free one.
         pub address: String = "127.0.0.1:50050".to_owned(),
+        /// How long the ticket of an answer may wait to be fetched, such as 10m or 1h. Its rows do not change meanwhile.
+        pub ticket_lifetime: Period = Period::from_hours(1),
+        /// How long a prepared statement can be used.
+        pub prepared_lifetime: Period = Period::from_hours(24),
+        /// Largest message of an upload, such as 64MiB. Clients that send larger record batches are told to split them.
+        pub max_upload_message: ByteSize = ByteSize::from_mib(64),
     }
 }
 

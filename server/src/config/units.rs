@@ -69,6 +69,12 @@ impl fmt::Display for Period {
 pub struct ByteSize(u64);
 
 impl ByteSize {
+    /// A size in MiB.
+    #[must_use]
+    pub const fn from_mib(mib: u64) -> Self {
+        Self(mib << 20)
+    }
+
     /// In bytes.
     #[must_use]
     pub const fn bytes(self) -> u64 {
