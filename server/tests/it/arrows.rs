@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Every room with the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("jetway-odf", &[]),
-    ("jetway-planner", &["jetway-odf"]),
+    ("jetway-sources", &["jetway-odf"]),
+    ("jetway-planner", &["jetway-sources", "jetway-odf"]),
     ("jetway-flight", &["jetway-planner", "jetway-odf"]),
     ("jetway-control", &["jetway-planner", "jetway-odf"]),
     (
         "jetway-server",
-        &["jetway-odf", "jetway-planner", "jetway-flight", "jetway-control"],
+        &["jetway-odf", "jetway-sources", "jetway-planner", "jetway-flight", "jetway-control"],
     ),
     (
         "jetway-benches",

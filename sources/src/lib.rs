@@ -1,0 +1,16 @@
+//! Where rows come from: fetches what data owners publish, unpacks it and reads it as Arrow batches.
+//!
+//! ```text
+//!  FetchStep ──► fetch ──► Input ──► prepare ──► Input ──► read ──► RowStream
+//!  (url, files)            (bytes)   (gzip, zip)           (csv, json, parquet, ...)
+//! ```
+//!
+//! Nothing here knows a dataset or a query engine: steps come from the metadata of a source, rows go to whoever asked.
+
+mod error;
+mod input;
+mod rows;
+
+pub use error::{Error, ErrorKind, Result};
+pub use input::{Content, Input};
+pub use rows::RowStream;
