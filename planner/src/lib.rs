@@ -14,6 +14,7 @@ mod clock;
 mod compute;
 mod error;
 mod failure;
+mod functions;
 mod ingest;
 #[expect(dead_code, reason = "ingest calls it next")]
 mod merge;

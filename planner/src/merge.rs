@@ -36,6 +36,9 @@ impl Merger {
         _schema: &SchemaRef,
         _rows: BatchStream,
     ) -> Result<BatchStream> {
-        Err(Error::new(ErrorKind::Unsupported, "only datasets that append take rows"))
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "only datasets that append take rows",
+        ))
     }
 }

@@ -170,7 +170,7 @@ fn plan(
                 format!("the statement is longer than {MAX_STATEMENT_BYTES} bytes; send values by ingest instead"),
             ));
         }
-        let session = shared.engine.session(&subject);
+        let mut session = shared.engine.session(&subject);
         let dialect = session.config_options().sql_parser.dialect;
         let statement = session
             .sql_to_statement(&sql, &dialect)
@@ -183,7 +183,7 @@ fn plan(
             subject: &subject,
             pins: pins.as_deref(),
         };
-        let pins = resolver.register(&session, &statement).await?;
+        let pins = resolver.register(&mut session, &statement).await?;
         let plan = session.statement_to_plan(statement).await?;
         policy::check(&plan)?;
         let plan = session.optimize(&plan)?;

@@ -1,14 +1,17 @@
 //! From the names in a statement to pinned datasets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+};
 use datafusion::common::TableReference;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::Statement as SqlStatement;
 use futures::TryStreamExt;
 
+use crate::functions::{self, Call};
 use crate::session::Engine;
 use crate::summary::SummaryCache;
 use crate::table::DatasetTable;
@@ -27,9 +30,17 @@ pub(crate) struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// Registers every dataset that a statement names with its session; gives their pins, in the order of identity.
-    pub(crate) async fn register(&self, session: &SessionState, statement: &SqlStatement) -> Result<Vec<Pin>> {
+    pub(crate) async fn register(&self, session: &mut SessionState, statement: &SqlStatement) -> Result<Vec<Pin>> {
         let mut tables = Tables::default();
-        let mut pins = BTreeMap::new();
+        let mut pins = Pins::default();
+        let mut calls = HashMap::new();
+        for call in functions::calls(session, statement)? {
+            let mut dataset = self.called(&call).await?;
+            pins.pin(&mut dataset);
+            let table = self.result(&call, dataset).await?;
+            calls.insert(call, table);
+        }
+        functions::register(session, calls);
         let mut lists_tables = false;
         for reference in session.resolve_table_references(statement)? {
             if reference
@@ -40,18 +51,12 @@ impl Resolver<'_> {
                 continue;
             }
             let name = TableName::parse(reference.catalog(), reference.schema(), reference.table())?;
-            let dataset = match self.pinned(&name).await {
+            let mut dataset = match self.pinned(&name).await {
                 Ok(dataset) => dataset,
                 Err(error) if error.kind() == ErrorKind::NotFound && is_function(session, &reference) => continue,
                 Err(error) => return Err(error),
             };
-            pins.insert(
-                dataset.id.to_string(),
-                Pin {
-                    dataset: dataset.id,
-                    head: dataset.head,
-                },
-            );
+            pins.pin(&mut dataset);
             let table = self.table(dataset).await?;
             tables.insert(self.resolved(&reference), table);
         }
@@ -63,7 +68,36 @@ impl Resolver<'_> {
         session
             .catalog_list()
             .register_catalog(CATALOG.to_owned(), Arc::new(memory));
-        Ok(pins.into_values().collect())
+        Ok(pins.0.into_values().collect())
+    }
+
+    /// The dataset that a table function is called for.
+    async fn called(&self, call: &Call) -> Result<PinnedDataset> {
+        let mut first = None;
+        for name in call.names() {
+            let found = match name {
+                Ok(name) => self.pinned(&name).await,
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(dataset) => return Ok(dataset),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidArgument) => {
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(first.unwrap_or_else(|| Error::new(ErrorKind::NotFound, "there is no dataset without a name")))
+    }
+
+    async fn result(&self, call: &Call, dataset: PinnedDataset) -> Result<Arc<dyn TableProvider>> {
+        let bound = match call.point {
+            Some(point) => Some(point.bound(&dataset).await?),
+            None => None,
+        };
+        self.engine.register_store(&dataset.storage)?;
+        let summary = self.summaries.get(&dataset).await?;
+        call.table(DatasetTable::new(dataset, Arc::clone(&summary)), &summary, bound)
     }
 
     /// A dataset by name, at the head that an earlier plan saw if there was one.
@@ -157,6 +191,21 @@ fn sql_name(dataset: &PinnedDataset) -> String {
     match &dataset.alias.account {
         Some(account) => format!("\"{account}\".\"{}\"", dataset.alias.name),
         None => format!("\"{}\"", dataset.alias.name),
+    }
+}
+
+/// Datasets that a statement reads, by identity.
+#[derive(Default)]
+struct Pins(BTreeMap<String, Pin>);
+
+impl Pins {
+    /// A dataset that is named twice is read at one head, whatever is committed between finding it and finding it again.
+    fn pin(&mut self, dataset: &mut PinnedDataset) {
+        let pin = self.0.entry(dataset.id.to_string()).or_insert(Pin {
+            dataset: dataset.id,
+            head: dataset.head,
+        });
+        dataset.head = pin.head;
     }
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use jetway_odf::chain::{Advanced, ChainState};
 use jetway_odf::codec::EncodedBlock;
 use jetway_odf::identity::{DatasetId, Multihash};
-use jetway_odf::metadata::{DataSlice, MetadataEvent};
+use jetway_odf::metadata::{DataSlice, DatasetKind, MergeStrategy, MetadataEvent};
 use jetway_odf::storage::DatasetStorage;
 use tokio::sync::Mutex;
 
@@ -27,6 +27,8 @@ pub(crate) struct DatasetSummary {
     pub(crate) slices: SliceList,
     /// Schema of the rows, system columns included; empty before the first schema event.
     pub(crate) schema: SchemaRef,
+    /// Whether no source ever could retract or correct rows.
+    pub(crate) only_appends: bool,
 }
 
 /// One Parquet file of rows, as the chain describes it.
@@ -77,17 +79,17 @@ impl SliceList {
 
 impl DatasetSummary {
     async fn load(storage: &DatasetStorage, head: Multihash) -> Result<Self> {
-        let mut slices = SliceList::default();
-        let state = jetway_odf::chain::load(storage, head, |block| collect(&mut slices, block)).await?;
-        Self::new(state, slices)
+        let mut seen = Seen::default();
+        let state = jetway_odf::chain::load(storage, head, |block| seen.add(block)).await?;
+        Self::new(state, seen)
     }
 
     /// The summary at a later head, made by reading the new blocks only.
     async fn advance(&self, storage: &DatasetStorage, head: Multihash) -> Result<Self> {
         let mut state = self.state.clone();
-        let mut slices = self.slices.clone();
-        match jetway_odf::chain::advance(&mut state, storage, head, |block| collect(&mut slices, block)).await? {
-            Advanced::Unchanged | Advanced::Forward { .. } => Self::new(state, slices),
+        let mut seen = self.seen();
+        match jetway_odf::chain::advance(&mut state, storage, head, |block| seen.add(block)).await? {
+            Advanced::Unchanged | Advanced::Forward { .. } => Self::new(state, seen),
             // The history was rewritten, or the head is an older one.
             Advanced::Diverged => Self::load(storage, head).await,
         }
@@ -95,34 +97,58 @@ impl DatasetSummary {
 
     /// The summary after blocks that were committed just now.
     pub(crate) fn append(&self, blocks: &[EncodedBlock], state: ChainState) -> Result<Self> {
-        let mut slices = self.slices.clone();
+        let mut seen = self.seen();
         for block in blocks {
-            collect(&mut slices, block);
+            seen.add(block);
         }
-        Self::new(state, slices)
+        Self::new(state, seen)
     }
 
-    fn new(state: ChainState, slices: SliceList) -> Result<Self> {
+    fn seen(&self) -> Seen {
+        Seen {
+            slices: self.slices.clone(),
+            merges: !self.only_appends,
+        }
+    }
+
+    fn new(state: ChainState, seen: Seen) -> Result<Self> {
         let schema = match state.schema() {
             Some(schema) => schema.to_arrow()?,
             None => Schema::empty(),
         };
         Ok(Self {
+            only_appends: state.kind() == DatasetKind::Root && !seen.merges,
             state,
-            slices,
+            slices: seen.slices,
             schema: Arc::new(schema),
         })
     }
 }
 
-fn collect(slices: &mut SliceList, block: &EncodedBlock) {
-    let slice = match &block.block.event {
-        MetadataEvent::AddData(event) => event.new_data.as_ref(),
-        MetadataEvent::ExecuteTransform(event) => event.new_data.as_ref(),
-        _ => None,
-    };
-    if let Some(slice) = slice {
-        slices.push(SliceEntry::new(slice, block.block.system_time));
+/// What a summary takes from blocks beside the state.
+#[derive(Debug, Default)]
+struct Seen {
+    slices: SliceList,
+    /// Whether there was a source that may retract or correct rows.
+    merges: bool,
+}
+
+impl Seen {
+    fn add(&mut self, block: &EncodedBlock) {
+        let slice = match &block.block.event {
+            MetadataEvent::AddData(event) => event.new_data.as_ref(),
+            MetadataEvent::ExecuteTransform(event) => event.new_data.as_ref(),
+            MetadataEvent::AddPushSource(event) => return self.add_source(&event.merge),
+            MetadataEvent::SetPollingSource(event) => return self.add_source(&event.merge),
+            _ => None,
+        };
+        if let Some(slice) = slice {
+            self.slices.push(SliceEntry::new(slice, block.block.system_time));
+        }
+    }
+
+    fn add_source(&mut self, strategy: &MergeStrategy) {
+        self.merges |= !matches!(strategy, MergeStrategy::Append {} | MergeStrategy::Ledger { .. });
     }
 }
 

@@ -119,9 +119,31 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        let repository = Repository::open("memory:", &RepositoryOptions::default())
+        Self::over(
+            Repository::open("memory:", &RepositoryOptions::default())
+                .await
+                .unwrap(),
+        )
+    }
+
+    /// A planner over the datasets of a folder, which go by the names in their side files.
+    pub(crate) async fn open(folder: &std::path::Path) -> Self {
+        let repository = Repository::open(folder.to_str().unwrap(), &RepositoryOptions::default())
             .await
             .unwrap();
+        let ids: Vec<DatasetId> = repository.list().try_collect().await.unwrap();
+        let fixture = Self::over(repository);
+        for id in ids {
+            let alias = fixture.catalog.storage(&id).alias().await.unwrap().unwrap();
+            let key = format!("alice/{}", alias.name);
+            let alias = DatasetAlias::new(Some("alice".parse().unwrap()), alias.name);
+            fixture.catalog.names.lock().unwrap().insert(key.clone(), alias);
+            fixture.catalog.ids.lock().unwrap().insert(key, id);
+        }
+        fixture
+    }
+
+    fn over(repository: Repository) -> Self {
         let catalog = Arc::new(TestCatalog {
             repository,
             names: Mutex::default(),

@@ -13,7 +13,13 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("jetway-control", &["jetway-planner", "jetway-odf"]),
     (
         "jetway-server",
-        &["jetway-odf", "jetway-sources", "jetway-planner", "jetway-flight", "jetway-control"],
+        &[
+            "jetway-odf",
+            "jetway-sources",
+            "jetway-planner",
+            "jetway-flight",
+            "jetway-control",
+        ],
     ),
     (
         "jetway-benches",
