@@ -11,9 +11,7 @@ use arrow_flight::sql::{
     Any, Command, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTables, CommandPreparedStatementQuery,
     CommandStatementQuery,
 };
-use arrow_flight::{
-    Action, ActionType, Empty, FlightData, FlightDescriptor, FlightInfo, PutResult, SchemaResult, Ticket,
-};
+use arrow_flight::{Action, ActionType, Empty, FlightDescriptor, FlightInfo, PutResult, SchemaResult, Ticket};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
@@ -22,7 +20,7 @@ use prost::Message;
 
 use crate::call::{Answers, Call};
 use crate::decode::Upload;
-use crate::encode::encode_stream;
+use crate::encode::{StreamMessage, encode_stream};
 use crate::wire::schema_bytes;
 use crate::{Error, Result};
 
@@ -154,7 +152,7 @@ pub(crate) fn schema(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'sta
 }
 
 /// DoGet.
-pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answers<FlightData>>> {
+pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answers<StreamMessage>>> {
     Box::pin(async move {
         let wrong = "this is no ticket of this node: call GetFlightInfo with the command, then DoGet with the ticket of its endpoint";
         let command = decode_any(&ticket.ticket).map_err(|_| Error::invalid_argument(wrong))?;

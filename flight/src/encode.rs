@@ -14,7 +14,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use message::MessageEncoder;
+pub(crate) use message::{MessageEncoder, StreamMessage};
 pub(crate) use pack::{Packer, split};
 pub(crate) use size::{RowSizes, array_bytes};
 pub(crate) use stream::{StreamTimes, encode_stream};

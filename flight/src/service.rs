@@ -6,14 +6,22 @@ use arrow_flight::{
     PollInfo, PutResult, SchemaResult, Ticket,
 };
 use async_trait::async_trait;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
 use crate::call::{Answers, Record, serve};
+use crate::encode::StreamMessage;
 use crate::{FlightGateway, auth, command};
 
 type Answer<T> = Result<Response<T>, Status>;
+
+impl FlightGateway {
+    /// DoGet, before its messages are made into those of gRPC.
+    pub(crate) async fn messages(&self, request: Request<Ticket>) -> Answer<Answers<StreamMessage>> {
+        serve(&self.shared, "DoGet", request, command::get).await
+    }
+}
 
 #[async_trait]
 impl FlightService for FlightGateway {
@@ -47,7 +55,8 @@ impl FlightService for FlightGateway {
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
-        serve(&self.shared, "DoGet", request, command::get).await
+        let response = self.messages(request).await?;
+        Ok(response.map(|messages| messages.map_ok(FlightData::from).boxed()))
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {

@@ -1,65 +1,158 @@
-//! One batch to one message.
+//! One batch to one message, without a copy of its rows.
+
+use std::fmt;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightData;
-use arrow_ipc::writer::{DictionaryTracker, EncodedData, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
+use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, StreamEncoder};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{Error, Result, WireProfile};
 
-/// Encodes the messages of one stream. This is where a message gets its bytes: header and body are written once, into buffers
-/// of their own size, and are not copied before gRPC frames them.
+/// What stands before the metadata of a message in an IPC stream, and not in Flight: a marker and the metadata's length.
+const MARKER: [u8; 4] = [0xFF; 4];
+
+/// Pieces below this size are joined: a copy costs less than a frame of HTTP/2 of its own.
+const SMALL_PIECE: usize = 16 * 1024;
+
+/// What a `FlightData` of an answer holds, with the body in pieces: large ones are the buffers of the arrays themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct StreamMessage {
+    /// The metadata of the IPC message.
+    pub(crate) header: Bytes,
+    /// The body of the IPC message.
+    pub(crate) body: Vec<Bytes>,
+}
+
+impl StreamMessage {
+    /// Length of the body in bytes.
+    pub(crate) fn body_len(&self) -> usize {
+        self.body.iter().map(Bytes::len).sum()
+    }
+}
+
+impl From<StreamMessage> for FlightData {
+    /// Joins the pieces.
+    fn from(message: StreamMessage) -> Self {
+        let mut body = BytesMut::with_capacity(message.body_len());
+        for piece in &message.body {
+            body.put_slice(piece);
+        }
+        Self {
+            data_header: message.header,
+            data_body: body.freeze(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Encodes the messages of one stream.
 pub(crate) struct MessageEncoder {
+    schema: SchemaRef,
     options: IpcWriteOptions,
-    generator: IpcDataGenerator,
-    dictionaries: DictionaryTracker,
-    context: IpcWriteContext,
+    encoder: StreamEncoder,
 }
 
 impl MessageEncoder {
-    pub(crate) fn new(profile: WireProfile) -> Result<Self> {
-        let mut context = IpcWriteContext::default();
-        // The next body is about as large as the last: one allocation instead of growing.
-        context.set_reserve_scratch(true);
+    /// An encoder of batches of one schema.
+    pub(crate) fn new(profile: WireProfile, schema: SchemaRef) -> Result<Self> {
+        let options = profile.ipc_options()?;
+        let mut encoder = StreamEncoder::try_new_with_options(&schema, options.clone()).map_err(not_encodable)?;
+        // The first call also gives the schema's message, which has to be made even if no rows come.
+        encoder
+            .encode(&RecordBatch::new_empty(SchemaRef::clone(&schema)))
+            .map_err(not_encodable)?;
         Ok(Self {
-            options: profile.ipc_options()?,
-            generator: IpcDataGenerator::default(),
-            dictionaries: DictionaryTracker::new(false),
-            context,
+            schema,
+            options,
+            encoder,
         })
     }
 
     /// The first message.
-    pub(crate) fn schema(&mut self, schema: &Schema) -> FlightData {
-        message(
-            self.generator
-                .schema_to_bytes_with_dictionary_tracker(schema, &mut self.dictionaries, &self.options),
-        )
+    pub(crate) fn schema(&self) -> StreamMessage {
+        let mut dictionaries = DictionaryTracker::new(false);
+        let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
+            &self.schema,
+            &mut dictionaries,
+            &self.options,
+        );
+        StreamMessage {
+            header: encoded.ipc_message.into(),
+            body: Vec::new(),
+        }
     }
 
     /// A message with rows. The batch has wire types, so there are no dictionaries to send along.
-    pub(crate) fn rows(&mut self, batch: &RecordBatch) -> Result<FlightData> {
-        let (dictionaries, rows) = self
-            .generator
-            .encode(batch, &mut self.dictionaries, &self.options, &mut self.context)
-            .map_err(|error| Error::internal("rows cannot be encoded").with_source(error))?;
-        if !dictionaries.is_empty() {
-            return Err(Error::internal("a dictionary was left in rows for the wire"));
+    pub(crate) fn rows(&mut self, batch: &RecordBatch) -> Result<StreamMessage> {
+        take_apart(self.encoder.encode(batch).map_err(not_encodable)?)
+    }
+}
+
+/// The metadata and the body of the one message that an IPC stream's next bytes are.
+fn take_apart(buffers: Vec<Buffer>) -> Result<StreamMessage> {
+    let mut buffers = buffers.into_iter().map(|buffer| Bytes::from_owner(Shared(buffer)));
+    let mut header = BytesMut::new();
+    let mut length = None;
+    while length.is_none_or(|length| header.len() < length) {
+        let buffer = buffers.next().ok_or_else(not_a_message)?;
+        header.put_slice(&buffer);
+        if length.is_none()
+            && let Some((&MARKER, rest)) = header.split_first_chunk()
+            && let Some(declared) = rest.first_chunk()
+        {
+            let declared = usize::try_from(i32::from_le_bytes(*declared)).map_err(|_| not_a_message())?;
+            length = Some(declared + 8);
         }
-        Ok(message(rows))
+    }
+    let mut header = header.freeze();
+    if length != Some(header.len()) {
+        return Err(not_a_message());
+    }
+    header = header.slice(8..);
+    Ok(StreamMessage {
+        header,
+        body: join_small(buffers),
+    })
+}
+
+/// A buffer of an array, as an owner of bytes.
+struct Shared(Buffer);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_slice()
     }
 }
 
-fn message(encoded: EncodedData) -> FlightData {
-    FlightData {
-        data_header: encoded.ipc_message.into(),
-        data_body: encoded.arrow_data.into(),
-        ..FlightData::default()
+/// The same bytes in fewer pieces.
+fn join_small(buffers: impl Iterator<Item = Bytes>) -> Vec<Bytes> {
+    let mut pieces = Vec::new();
+    let mut small = BytesMut::new();
+    for buffer in buffers {
+        if buffer.len() < SMALL_PIECE {
+            small.put_slice(&buffer);
+        } else {
+            pieces.extend((!small.is_empty()).then(|| small.split().freeze()));
+            pieces.push(buffer);
+        }
     }
+    pieces.extend((!small.is_empty()).then(|| small.freeze()));
+    pieces
 }
 
-impl std::fmt::Debug for MessageEncoder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+fn not_encodable(error: arrow::error::ArrowError) -> Error {
+    Error::internal("rows cannot be encoded").with_source(error)
+}
+
+fn not_a_message() -> Error {
+    Error::internal("the encoder gave bytes that are not one message; was a dictionary left in rows for the wire?")
+}
+
+impl fmt::Debug for MessageEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MessageEncoder")
             .field("options", &self.options)
             .finish_non_exhaustive()

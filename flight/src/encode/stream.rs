@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow_flight::FlightData;
 use futures::StreamExt;
 use jetway_planner::BatchStream;
 use tokio::sync::mpsc::Sender;
 
-use super::{MessageEncoder, MessageLimits, Packer};
+use super::{MessageEncoder, MessageLimits, Packer, StreamMessage};
 use crate::task_stream::TaskStream;
 use crate::{Error, ErrorKind, Result, WireProfile};
 
@@ -33,7 +32,7 @@ pub(crate) fn encode_stream(
     profile: WireProfile,
     limits: MessageLimits,
     times: StreamTimes,
-) -> TaskStream<FlightData, Error> {
+) -> TaskStream<StreamMessage, Error> {
     let lost = |lost| Error::internal("the task that computes rows died").with_source(lost);
     TaskStream::spawn(AHEAD, lost, move |messages| {
         let outlet = Outlet {
@@ -52,9 +51,9 @@ async fn run(
     heartbeat: Duration,
     outlet: Outlet,
 ) -> Result<()> {
-    let mut encoder = MessageEncoder::new(profile)?;
+    let mut encoder = MessageEncoder::new(profile, SchemaRef::clone(&schema))?;
     let mut packer = Packer::new(schema, limits);
-    outlet.send(encoder.schema(&packer.schema())).await?;
+    outlet.send(encoder.schema()).await?;
     loop {
         let patience = if packer.is_waiting() {
             StreamTimes::LINGER
@@ -78,7 +77,7 @@ async fn run(
 }
 
 struct Outlet {
-    messages: Sender<FlightData>,
+    messages: Sender<StreamMessage>,
     stalled: Duration,
 }
 
@@ -92,8 +91,8 @@ impl Outlet {
         Ok(())
     }
 
-    async fn send(&self, message: FlightData) -> Result<()> {
-        let bytes = (message.data_header.len() + message.data_body.len()) as u64;
+    async fn send(&self, message: StreamMessage) -> Result<()> {
+        let bytes = (message.header.len() + message.body_len()) as u64;
         match tokio::time::timeout(self.stalled, self.messages.send(message)).await {
             Ok(Ok(())) => {
                 metrics::counter!("jetway_flight_bytes_out_total").increment(bytes);

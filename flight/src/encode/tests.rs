@@ -25,8 +25,8 @@ const TIMES: StreamTimes = StreamTimes {
     stalled: Duration::from_secs(60),
 };
 
-async fn read_back(messages: Vec<FlightData>) -> Vec<RecordBatch> {
-    FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(Ok)))
+async fn read_back(messages: Vec<StreamMessage>) -> Vec<RecordBatch> {
+    FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.into_iter().map(FlightData::from).map(Ok)))
         .try_collect()
         .await
         .unwrap()
@@ -43,8 +43,9 @@ proptest! {
         let wire = WireProfile::default().schema(&schema);
         let batches: Vec<RecordBatch> = (0..random.below(5)).map(|_| random.batch(&schema, 300)).collect();
         let mut packer = Packer::new(Arc::clone(&wire), SMALL);
-        let mut encoder = MessageEncoder::new(WireProfile { compression: lz4.then_some(Compression::Lz4) }).unwrap();
-        let mut messages = vec![encoder.schema(&wire)];
+        let profile = WireProfile { compression: lz4.then_some(Compression::Lz4) };
+        let mut encoder = MessageEncoder::new(profile, Arc::clone(&wire)).unwrap();
+        let mut messages = vec![encoder.schema()];
         for batch in &batches {
             packer.push(batch).unwrap();
         }
@@ -52,7 +53,7 @@ proptest! {
         for batch in packer.take_ready() {
             prop_assert!(batch.num_rows() > 0);
             let message = encoder.rows(&batch).unwrap();
-            let bytes = message.data_header.len() + message.data_body.len();
+            let bytes = message.header.len() + message.body_len();
             let promised = RowSizes::new(&batch).message(0, batch.num_rows());
             prop_assert!(batch.num_rows() == 1 || promised <= SMALL.limit);
             if !lz4 {
@@ -74,10 +75,10 @@ proptest! {
         let texts = StringArray::from_iter_values((0..2000).map(|row| "x".repeat(row % (width + 1))));
         let numbers = Int64Array::from_iter_values(0..2000);
         let batch = RecordBatch::try_from_iter([("t", Arc::new(texts) as _), ("n", Arc::new(numbers) as _)]).unwrap();
-        let message = MessageEncoder::new(WireProfile::default()).unwrap().rows(&batch.slice(start, rows)).unwrap();
+        let message = MessageEncoder::new(WireProfile::default(), batch.schema()).unwrap().rows(&batch.slice(start, rows)).unwrap();
         let size = RowSizes::new(&batch).message(start, rows);
-        prop_assert!(size >= message.data_body.len() + message.data_header.len());
-        prop_assert!(size - message.data_body.len() < 1024);
+        prop_assert!(size >= message.body_len() + message.header.len());
+        prop_assert!(size - message.body_len() < 1024);
     }
 }
 
@@ -145,12 +146,12 @@ fn dictionaries_unfold_in_pieces() {
 
 #[tokio::test]
 async fn results_without_rows_or_columns_have_a_schema() {
-    let messages: Vec<FlightData> = encode_stream(text_schema(), rows(vec![]), WireProfile::default(), SMALL, TIMES)
+    let messages: Vec<StreamMessage> = encode_stream(text_schema(), rows(vec![]), WireProfile::default(), SMALL, TIMES)
         .try_collect()
         .await
         .unwrap();
     assert_eq!(messages.len(), 1);
-    assert_eq!(&Schema::try_from(&messages[0]).unwrap(), text_schema().as_ref());
+    assert_eq!(&Schema::try_from(&FlightData::from(messages[0].clone())).unwrap(), text_schema().as_ref());
 
     let none = Arc::new(Schema::empty());
     let options = RecordBatchOptions::new().with_row_count(Some(7));
@@ -280,4 +281,28 @@ async fn dropping_the_stream_stops_the_plan() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("the plan still runs");
+}
+
+/// Large buffers of the arrays travel as they are; what is small is joined.
+#[test]
+fn the_buffers_of_large_columns_are_shared() {
+    let numbers = Int64Array::from_iter_values(0..8192);
+    let values = numbers.values().inner().as_ptr();
+    let batch = RecordBatch::try_from_iter([
+        ("few", Arc::new(Int32Array::from(vec![7; 8192]).slice(0, 8192)) as _),
+        ("n", Arc::new(numbers) as _),
+    ])
+    .unwrap();
+    let message = MessageEncoder::new(WireProfile::default(), batch.schema())
+        .unwrap()
+        .rows(&batch)
+        .unwrap();
+    assert!(message.body.iter().any(|piece| piece.as_ptr() == values));
+    assert_eq!(message.body_len(), 8192 * 12);
+    let small = batch.slice(0, 3);
+    let message = MessageEncoder::new(WireProfile::default(), batch.schema())
+        .unwrap()
+        .rows(&small)
+        .unwrap();
+    assert_eq!(message.body.len(), 1);
 }

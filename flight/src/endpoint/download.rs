@@ -1,12 +1,11 @@
 //! DoGet without a copy: what tonic's codec would copy into a buffer of its own goes to the connection as it is.
 //!
 //! A gRPC message is five bytes of frame, then the protobuf message. In a `FlightData` nearly all bytes are its last field, the body, so each message
-//! becomes two pieces: everything up to the length of the body, and the body itself, shared with whoever encoded the rows.
+//! becomes everything up to the length of the body, and then the pieces of the body, which are shared with the arrays of the rows.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{FlightData, Ticket};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{Stream, TryStreamExt};
@@ -20,13 +19,13 @@ use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
 use crate::FlightGateway;
+use crate::encode::StreamMessage;
 
 /// The method's path.
 pub(super) const PATH: &str = "/arrow.flight.protocol.FlightService/DoGet";
 
 /// Field numbers of `FlightData`, see `Flight.proto`.
 const DATA_HEADER: u32 = 2;
-const APP_METADATA: u32 = 3;
 const DATA_BODY: u32 = 1000;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -50,11 +49,11 @@ async fn open(gateway: &FlightGateway, request: Request<Body>, max_request: usiz
         .ok_or_else(|| Status::invalid_argument("DoGet came without a ticket; send one that GetFlightInfo returned"))?;
     let metadata = MetadataMap::from_headers(parts.headers);
     let request = tonic::Request::from_parts(metadata, parts.extensions, ticket);
-    let (metadata, messages, extensions) = gateway.do_get(request).await?.into_parts();
+    let (metadata, messages, extensions) = gateway.messages(request).await?.into_parts();
 
     let mut response = Response::new(Body::new(Messages {
         messages,
-        body: None,
+        body: Vec::new().into_iter(),
         ended: false,
     }));
     *response.headers_mut() = metadata.into_headers();
@@ -66,21 +65,21 @@ async fn open(gateway: &FlightGateway, request: Request<Body>, max_request: usiz
 /// The body of the answer: messages in pieces, then the status in trailers.
 struct Messages<S> {
     messages: S,
-    /// The second piece of a message whose first one is out.
-    body: Option<Bytes>,
+    /// The pieces of the message whose head is out.
+    body: std::vec::IntoIter<Bytes>,
     ended: bool,
 }
 
 impl<S> HttpBody for Messages<S>
 where
-    S: Stream<Item = Result<FlightData, Status>> + Unpin,
+    S: Stream<Item = Result<StreamMessage, Status>> + Unpin,
 {
     type Data = Bytes;
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Some(body) = self.body.take() {
-            return Poll::Ready(Some(Ok(Frame::data(body))));
+        if let Some(piece) = self.body.next() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         if self.ended {
             return Poll::Ready(None);
@@ -89,7 +88,7 @@ where
         let encoded = next.map(|message| message.and_then(head));
         Poll::Ready(Some(match encoded {
             Some(Ok((head, body))) => {
-                self.body = Some(body).filter(|body| !body.is_empty());
+                self.body = body.into_iter();
                 Ok(Frame::data(head))
             }
             Some(Err(status)) => {
@@ -109,41 +108,31 @@ where
 }
 
 /// All bytes of a message before those of its body, and its body.
-fn head(message: FlightData) -> Result<(Bytes, Bytes), Status> {
-    let FlightData {
-        flight_descriptor,
-        data_header,
-        app_metadata,
-        data_body,
-    } = message;
-    if flight_descriptor.is_some() {
-        return Err(Status::internal("an answer to DoGet carries no descriptor"));
-    }
-    let fields = [(DATA_HEADER, &data_header), (APP_METADATA, &app_metadata)];
-    let length = |tag: u32, bytes: &Bytes| match bytes.len() {
+fn head(message: StreamMessage) -> Result<(Bytes, Vec<Bytes>), Status> {
+    let body_len = message.body_len();
+    let StreamMessage { header, body } = message;
+    let length = |tag: u32, length: usize| match length {
         0 => 0,
         length => key_len(tag) + encoded_len_varint(length as u64) + length,
     };
-    let total = length(DATA_BODY, &data_body) + fields.iter().map(|(tag, bytes)| length(*tag, bytes)).sum::<usize>();
+    let total = length(DATA_HEADER, header.len()) + length(DATA_BODY, body_len);
     let framed =
         u32::try_from(total).map_err(|_| Status::resource_exhausted("a message of more than 4 GiB cannot be sent"))?;
 
-    let mut head = BytesMut::with_capacity(5 + total - data_body.len());
+    let mut head = BytesMut::with_capacity(5 + total - body_len);
     head.put_u8(0);
     head.put_u32(framed);
-    for (tag, bytes) in fields {
-        start_field(tag, bytes, &mut head);
-        head.put_slice(bytes);
-    }
-    start_field(DATA_BODY, &data_body, &mut head);
-    Ok((head.freeze(), data_body))
+    start_field(DATA_HEADER, header.len(), &mut head);
+    head.put_slice(&header);
+    start_field(DATA_BODY, body_len, &mut head);
+    Ok((head.freeze(), body))
 }
 
 /// The key and length of a field that has bytes.
-fn start_field(tag: u32, bytes: &Bytes, buffer: &mut BytesMut) {
-    if !bytes.is_empty() {
+fn start_field(tag: u32, length: usize, buffer: &mut BytesMut) {
+    if length > 0 {
         encode_key(tag, WireType::LengthDelimited, buffer);
-        encode_varint(bytes.len() as u64, buffer);
+        encode_varint(length as u64, buffer);
     }
 }
 

@@ -9,21 +9,20 @@ use prost::Message;
 use tonic::Status;
 
 use super::Messages;
+use crate::encode::StreamMessage;
 
-fn message(header: &'static [u8], metadata: &'static [u8], body: Vec<u8>) -> FlightData {
-    FlightData {
-        flight_descriptor: None,
-        data_header: Bytes::from_static(header),
-        app_metadata: Bytes::from_static(metadata),
-        data_body: body.into(),
+fn message(header: &'static [u8], body: &[&[u8]]) -> StreamMessage {
+    StreamMessage {
+        header: Bytes::from_static(header),
+        body: body.iter().map(|piece| Bytes::copy_from_slice(piece)).collect(),
     }
 }
 
 /// What tonic's codec would put on the wire.
-fn framed(messages: &[FlightData]) -> Bytes {
+fn framed(messages: &[StreamMessage]) -> Bytes {
     let mut bytes = BytesMut::new();
     for message in messages {
-        let encoded = message.encode_to_vec();
+        let encoded = FlightData::from(message.clone()).encode_to_vec();
         bytes.extend_from_slice(&[0]);
         bytes.extend_from_slice(&u32::try_from(encoded.len()).unwrap().to_be_bytes());
         bytes.extend_from_slice(&encoded);
@@ -31,10 +30,10 @@ fn framed(messages: &[FlightData]) -> Bytes {
     bytes.freeze()
 }
 
-async fn wire(messages: Vec<Result<FlightData, Status>>) -> (Bytes, http::HeaderMap) {
+async fn wire(messages: Vec<Result<StreamMessage, Status>>) -> (Bytes, http::HeaderMap) {
     let body = Messages {
         messages: stream::iter(messages),
-        body: None,
+        body: Vec::new().into_iter(),
         ended: false,
     };
     let collected = body.collect().await.unwrap();
@@ -45,11 +44,11 @@ async fn wire(messages: Vec<Result<FlightData, Status>>) -> (Bytes, http::Header
 #[tokio::test]
 async fn bytes_are_those_of_the_usual_codec() {
     let messages = vec![
-        message(b"schema", b"", Vec::new()),
-        message(b"rows", b"about", vec![7; 300]),
-        message(b"", b"", Vec::new()),
-        message(b"", b"", vec![1]),
-        message(b"header", b"", vec![9; 3 << 20]),
+        message(b"schema", &[]),
+        message(b"rows", &[&[7; 300]]),
+        message(b"", &[]),
+        message(b"", &[&[1]]),
+        message(b"header", &[&[9; 3 << 20], &[0; 8], &[8; 70_000]]),
     ];
     let (bytes, trailers) = wire(messages.iter().cloned().map(Ok).collect()).await;
     assert!(bytes == framed(&messages), "the wire bytes differ");
@@ -58,7 +57,7 @@ async fn bytes_are_those_of_the_usual_codec() {
 
 #[tokio::test]
 async fn an_error_on_the_way_is_the_last_word() {
-    let first = message(b"rows", b"", vec![7; 10]);
+    let first = message(b"rows", &[&[7; 10]]);
     let failed = Status::resource_exhausted("no memory; select fewer columns");
     let (bytes, trailers) = wire(vec![Ok(first.clone()), Err(failed)]).await;
     assert_eq!(bytes, framed(&[first]));
@@ -70,13 +69,13 @@ async fn an_error_on_the_way_is_the_last_word() {
 #[tokio::test]
 async fn the_body_is_shared_not_copied() {
     let body = Bytes::from(vec![5; 1 << 20]);
-    let sent = FlightData {
-        data_body: body.clone(),
-        ..FlightData::default()
+    let sent = StreamMessage {
+        body: vec![body.clone()],
+        ..StreamMessage::default()
     };
     let mut frames = pin!(Messages {
         messages: stream::iter([Ok(sent)]),
-        body: None,
+        body: Vec::new().into_iter(),
         ended: false,
     });
     let mut pieces = Vec::new();
