@@ -151,7 +151,10 @@ async fn results_without_rows_or_columns_have_a_schema() {
         .await
         .unwrap();
     assert_eq!(messages.len(), 1);
-    assert_eq!(&Schema::try_from(&FlightData::from(messages[0].clone())).unwrap(), text_schema().as_ref());
+    assert_eq!(
+        &Schema::try_from(&FlightData::from(messages[0].clone())).unwrap(),
+        text_schema().as_ref()
+    );
 
     let none = Arc::new(Schema::empty());
     let options = RecordBatchOptions::new().with_row_count(Some(7));
