@@ -9,7 +9,7 @@
 //! order in which they went in as far as the SQL does not say otherwise: merge strategies look at it, and the same file
 //! has to give the same slice on every machine.
 
-mod input;
+pub(crate) mod input;
 
 #[cfg(test)]
 mod tests;

@@ -75,6 +75,17 @@ impl SliceList {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &SliceEntry> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
+
+    /// The slices with rows at or behind an offset. Costs as much as there are.
+    pub(crate) fn since(&self, offset: u64) -> Vec<SliceEntry> {
+        let newest_first = self.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
+        let mut slices: Vec<SliceEntry> = newest_first
+            .take_while(|slice| slice.last_offset >= offset)
+            .copied()
+            .collect();
+        slices.reverse();
+        slices
+    }
 }
 
 impl DatasetSummary {

@@ -63,6 +63,16 @@ impl DatasetTable {
         prune::matching(session, &self.summary, filters)
     }
 
+    /// Reads some columns of some slices, one after the other.
+    pub(crate) fn read(
+        &self,
+        session: &dyn Session,
+        columns: &Vec<usize>,
+        slices: &[SliceEntry],
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        self.plan(session, Some(columns), slices, None)
+    }
+
     fn statistics_of(&self, slices: &[SliceEntry]) -> Statistics {
         let rows = slices.iter().map(SliceEntry::rows).sum::<u64>();
         let bytes = slices.iter().map(|slice| slice.size).sum::<u64>();

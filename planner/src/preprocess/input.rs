@@ -22,7 +22,7 @@ use crate::{BatchStream, Error, ErrorKind, Result};
 const BATCHES_AHEAD: usize = 2;
 
 /// Rows that can be read once, or as often as one likes after [`Self::spool`].
-pub(super) struct Input {
+pub(crate) struct Input {
     schema: SchemaRef,
     rows: Mutex<Rows>,
 }
@@ -37,7 +37,7 @@ enum Rows {
 type Spool = dyn datafusion::execution::spill_file::SpillFile;
 
 impl Input {
-    pub(super) fn new(rows: BatchStream) -> Self {
+    pub(crate) fn new(rows: BatchStream) -> Self {
         Self {
             schema: rows.schema(),
             rows: Mutex::new(Rows::Arriving(rows)),
@@ -134,7 +134,7 @@ fn read(schema: SchemaRef, file: Arc<Spool>) -> SendableRecordBatchStream {
 }
 
 /// An error on its way through a plan; it comes out as it is.
-fn carried(error: Error) -> DataFusionError {
+pub(crate) fn carried(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 

@@ -1,0 +1,503 @@
+//! The newest row of each key of a dataset, kept so that a write costs what it writes and not what is there.
+//!
+//! ```text
+//!  slices ... ──────────────────────────► manifest ─────► slices since then
+//!                                             │                   │
+//!   runs in `cache/keys/<layout>/`:  [ largest ][ smaller ]   runs in memory: [..][.]
+//!                                     oldest ◄───────────────────────────────► newest
+//! ```
+//!
+//! A [`run`] has each key at most once, sorted, in blocks; an entry is the newest row of its key within the run's
+//! offsets. What newer runs say of a key hides what older ones say. Runs never change: writes add small ones in memory,
+//! from time to time these become one file, and files are merged when newer ones have grown to a part of them
+//! ([`persist`]). All of it is derived from slices: what is damaged, foreign or older than the chain is made again.
+
+mod manifest;
+mod persist;
+mod replay;
+mod run;
+mod version;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use arrow::array::BinaryArray;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use futures::{StreamExt, TryStreamExt, stream};
+use jetway_odf::chain::{Vocabulary, walk_back};
+use jetway_odf::identity::{DatasetId, Multihash};
+use jetway_odf::storage::DatasetStorage;
+use tokio::sync::Mutex;
+
+use crate::merge::Batches;
+use crate::merge::columns::keys;
+use crate::merge::index::manifest::Manifest;
+use crate::merge::index::version::{Found, Version};
+use crate::session::Engine;
+use crate::summary::DatasetSummary;
+use crate::{Error, ErrorKind, PinnedDataset, Result};
+
+/// The folder of all indexes within a dataset's derived files.
+const FOLDER: &str = "keys";
+
+/// Goes up when files are written in another way.
+const FORMAT: u32 = 1;
+
+/// How many successive states of a dataset are remembered: merges that lost a race, or that take long, go on with theirs.
+const VERSIONS: usize = 8;
+
+/// How often an index is made again within one merge when files turn out to be damaged.
+const MAX_REPAIRS: usize = 3;
+
+/// Memory that all open indexes may take, in bytes. Beyond it the ones that were not used for longest are closed.
+const OPEN_BYTES: usize = 256 * 1024 * 1024;
+
+/// What an index keeps of each key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// That it was there at some time.
+    Keys,
+    /// Its newest row, if it is not retracted.
+    Rows,
+}
+
+/// Sizes that decide when runs are written and merged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    /// Rows of a block, the unit of reading.
+    pub(super) block_rows: usize,
+    /// Runs in memory become a file when they have so many rows, or hold so many blocks of the chain.
+    pub(super) memory_rows: u64,
+    pub(super) memory_blocks: u64,
+    /// An older run is merged with the newer ones when it has fewer than so many times their rows.
+    pub(super) ratio: u64,
+    /// How old a file has to be that no manifest names before it is removed: others may still read it.
+    pub(super) grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            block_rows: 1024,
+            memory_rows: 32 * 1024,
+            memory_blocks: 256,
+            ratio: 8,
+            grace: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// What is in an index: part of its name, so that an index for another key or schema is another one.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    content: Content,
+    vocabulary: Arc<Vocabulary>,
+    /// Event time and data columns of the dataset.
+    values: Vec<FieldRef>,
+    /// Key columns, counted among the values.
+    key: Vec<usize>,
+    entries: SchemaRef,
+    folder: String,
+}
+
+impl Layout {
+    pub(super) fn new(vocabulary: &Arc<Vocabulary>, values: &[FieldRef], key: &[usize], content: Content) -> Self {
+        let kept = match content {
+            Content::Keys => &[],
+            Content::Rows => values,
+        };
+        let lead = [
+            Field::new("key", DataType::Binary, false),
+            Field::new("offset", DataType::Int64, false),
+            Field::new("dead", DataType::Boolean, false),
+        ];
+        let kept_fields = kept.iter().map(|field| {
+            let plain = Field::new(field.name(), field.data_type().clone(), true);
+            Arc::new(plain)
+        });
+        let entries: Vec<FieldRef> = lead.into_iter().map(Arc::new).chain(kept_fields).collect();
+        let named = |field: &FieldRef| format!("{:?}: {:?}", field.name(), field.data_type());
+        let key_names: Vec<String> = key.iter().filter_map(|index| values.get(*index)).map(named).collect();
+        let value_names: Vec<String> = kept.iter().map(named).collect();
+        let text = format!(
+            "{FORMAT} {content:?} {key_names:?} {value_names:?} {:?}",
+            vocabulary.names()
+        );
+        let hash = Multihash::sha3_256(text.as_bytes());
+        let hash: String = hash
+            .digest()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            content,
+            vocabulary: Arc::clone(vocabulary),
+            values: values.to_vec(),
+            key: key.to_vec(),
+            entries: Arc::new(Schema::new(entries)),
+            folder: format!("{FOLDER}/{hash}"),
+        }
+    }
+
+    /// Where a file of the index is among the derived files of the dataset.
+    fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.folder)
+    }
+}
+
+/// The indexes that this process has open.
+#[derive(Debug, Default)]
+pub(crate) struct Indexes {
+    open: std::sync::Mutex<HashMap<(DatasetId, String), Arc<Slot>>>,
+    options: Options,
+    clock: AtomicU64,
+}
+
+/// What is known of one index.
+#[derive(Debug, Default)]
+struct Slot {
+    known: Mutex<Known>,
+    used: AtomicU64,
+    bytes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Newest first.
+    versions: VecDeque<Arc<Version>>,
+    /// Names of files that were found damaged.
+    damaged: HashSet<String>,
+}
+
+impl Indexes {
+    #[cfg(test)]
+    pub(super) fn with_options(options: Options) -> Self {
+        Self {
+            options,
+            ..Self::default()
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn options(&self) -> Options {
+        self.options
+    }
+
+    /// The index with a layout over a dataset at its pinned head. Nothing is read yet.
+    pub(super) fn get(
+        &self,
+        engine: &Engine,
+        dataset: &PinnedDataset,
+        summary: &Arc<DatasetSummary>,
+        layout: Layout,
+    ) -> StateIndex {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = Arc::clone(open.entry((dataset.id, layout.folder.clone())).or_default());
+        slot.used.store(now, Ordering::Relaxed);
+        let mut bytes: u64 = open.values().map(|slot| slot.bytes.load(Ordering::Relaxed)).sum();
+        while bytes > OPEN_BYTES as u64 && open.len() > 1 {
+            let oldest = open.iter().min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else {
+                break;
+            };
+            let closed = open.remove(&key);
+            bytes = bytes.saturating_sub(closed.map_or(0, |slot| slot.bytes.load(Ordering::Relaxed)));
+        }
+        StateIndex {
+            engine: engine.clone(),
+            dataset: dataset.clone(),
+            summary: Arc::clone(summary),
+            layout: Arc::new(layout),
+            options: self.options,
+            slot,
+        }
+    }
+
+    /// Forgets and removes all indexes of a dataset.
+    pub(super) async fn drop_all(&self, storage: &DatasetStorage) -> Result<()> {
+        let id = *storage.id();
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(dataset, _), _| *dataset != id);
+        Ok(storage.derived().clear(FOLDER).await?)
+    }
+}
+
+/// An index over a dataset at its pinned head. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct StateIndex {
+    engine: Engine,
+    dataset: PinnedDataset,
+    summary: Arc<DatasetSummary>,
+    layout: Arc<Layout>,
+    options: Options,
+    slot: Arc<Slot>,
+}
+
+impl StateIndex {
+    /// Brings the index to the pinned head.
+    pub(super) async fn open(self) -> Result<OpenIndex> {
+        let index = self.clone();
+        let version = self.engine.compute.spawn(async move { index.version().await });
+        let version = version.join().await??;
+        Ok(OpenIndex { index: self, version })
+    }
+
+    /// The state at the pinned head, made again when files of it turn out to be damaged on the way.
+    async fn version(&self) -> Result<Arc<Version>> {
+        let mut known = self.slot.known.lock().await;
+        let mut repairs = 0;
+        loop {
+            match self.bring_forward(&mut known).await {
+                Ok(version) => {
+                    let bytes = known.versions.front().map_or(0, |version| version.memory());
+                    self.slot.bytes.store(bytes as u64, Ordering::Relaxed);
+                    return Ok(version);
+                }
+                Err(error) if repairs < MAX_REPAIRS && known.distrust(&error) => repairs += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn bring_forward(&self, known: &mut Known) -> Result<Arc<Version>> {
+        if known.versions.is_empty()
+            && let Some(version) = self.load(&known.damaged).await?
+        {
+            known.versions.push_front(Arc::new(version));
+        }
+        let base = match self.ancestor(&known.versions).await? {
+            Some(base) if base.head == self.dataset.head => return Ok(base),
+            Some(base) => Some(base),
+            None if self.is_behind(&known.versions).await? => {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "others have written to the dataset in the meantime; send the rows again",
+                )
+                .with_context("dataset", self.dataset.alias.to_string()));
+            }
+            None => {
+                known.versions.clear();
+                None
+            }
+        };
+        let base = base.unwrap_or_else(|| Arc::new(Version::empty()));
+        let mut version = self.replay(&base).await?;
+        if version.wants_saving(&self.options) {
+            match persist::save(self, &version, None).await? {
+                Some(saved) => version = version.with_saved(saved),
+                // Somebody else has saved a later state: the next merge goes on from that one.
+                None => {
+                    known.versions.clear();
+                    return Ok(Arc::new(version));
+                }
+            }
+        }
+        let version = Arc::new(version);
+        known.versions.push_front(Arc::clone(&version));
+        known.versions.truncate(VERSIONS);
+        Ok(version)
+    }
+
+    /// What the newest manifest names.
+    async fn load(&self, damaged: &HashSet<String>) -> Result<Option<Version>> {
+        let Some(manifest) = Manifest::read(&self.dataset.storage.derived(), &self.layout).await? else {
+            return Ok(None);
+        };
+        if manifest.runs.iter().any(|run| damaged.contains(&run.name)) {
+            return Ok(None);
+        }
+        Version::open(manifest, &self.dataset.storage.derived(), &self.layout)
+            .await
+            .map(Some)
+    }
+
+    /// The newest of the versions that the pinned head continues. Reads blocks back to the oldest version at most.
+    async fn ancestor(&self, versions: &VecDeque<Arc<Version>>) -> Result<Option<Arc<Version>>> {
+        let at = |head: Multihash| versions.iter().find(|version| version.head == head).map(Arc::clone);
+        if let Some(version) = at(self.dataset.head) {
+            return Ok(Some(version));
+        }
+        let Some(oldest) = versions.iter().map(|version| version.sequence_number).min() else {
+            return Ok(None);
+        };
+        let mut blocks = pin!(walk_back(&self.dataset.storage, self.dataset.head, None));
+        while let Some(block) = blocks.try_next().await? {
+            if block.block.sequence_number <= oldest {
+                break;
+            }
+            if let Some(version) = block.block.prev_block_hash.and_then(at) {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the pinned head is an ancestor of the newest version, so that it is no use to make the index again for it.
+    async fn is_behind(&self, versions: &VecDeque<Arc<Version>>) -> Result<bool> {
+        let pinned = self.summary.state.sequence_number();
+        let Some(newest) = versions.front().filter(|version| version.sequence_number > pinned) else {
+            return Ok(false);
+        };
+        let mut blocks = pin!(walk_back(&self.dataset.storage, newest.head, None));
+        while let Some(block) = blocks.next().await {
+            match block {
+                Ok(block) if block.block.sequence_number > pinned => {}
+                Ok(block) => return Ok(block.hash == self.dataset.head),
+                // The blocks of a history that was rewritten may be gone.
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// The state after `broken` was found to name a file that is damaged.
+    async fn repair(&self, error: &Error) -> Result<Arc<Version>> {
+        self.slot.known.lock().await.distrust(error);
+        self.version().await
+    }
+}
+
+impl Known {
+    /// Whether the error is about a damaged file; then nothing is known any more that names it.
+    fn distrust(&mut self, error: &Error) -> bool {
+        let Some(damage) = Damaged::of(error) else {
+            return false;
+        };
+        tracing::warn!(file = damage.name, error = %error, "a file of a key index is damaged; the index is made again");
+        self.versions.retain(|version| !version.names(&damage.name));
+        self.damaged.insert(damage.name.clone());
+        true
+    }
+}
+
+/// An index at one state. What is read of it stays the same while others write.
+#[derive(Debug)]
+pub(super) struct OpenIndex {
+    index: StateIndex,
+    version: Arc<Version>,
+}
+
+impl OpenIndex {
+    /// Looks up keys, which are sorted.
+    ///
+    /// # Errors
+    /// Those of storage. Damaged files are made again.
+    pub(super) async fn find(&mut self, keys: &BinaryArray) -> Result<Found> {
+        let mut repairs = 0;
+        loop {
+            match self.version.find(keys).await {
+                Err(error) if repairs < MAX_REPAIRS && Damaged::of(&error).is_some() => {
+                    repairs += 1;
+                    self.version = self.index.repair(&error).await?;
+                }
+                found => return found,
+            }
+        }
+    }
+
+    /// The newest rows of all keys that are not retracted, sorted by key.
+    pub(super) fn scan(self) -> Batches {
+        let scan = Scan {
+            rows: None,
+            after: None,
+            repairs: 0,
+            open: self,
+        };
+        let rows = stream::try_unfold(scan, |mut scan| async move {
+            let Some(batch) = scan.next().await? else {
+                return Ok(None);
+            };
+            Ok(Some((batch, scan)))
+        });
+        rows.boxed()
+    }
+}
+
+/// A scan that goes on behind the last key that it gave when a file turns out to be damaged: the state at one head is
+/// always the same.
+struct Scan {
+    open: OpenIndex,
+    rows: Option<Batches>,
+    after: Option<Vec<u8>>,
+    repairs: usize,
+}
+
+impl Scan {
+    async fn next(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
+        loop {
+            let index = &self.open.index;
+            let rows = match &mut self.rows {
+                Some(rows) => rows,
+                none => none.insert(self.open.version.live(
+                    &index.engine,
+                    &index.layout.entries,
+                    self.after.clone(),
+                )?),
+            };
+            match rows.try_next().await {
+                Err(error) if self.repairs < MAX_REPAIRS && Damaged::of(&error).is_some() => {
+                    self.repairs += 1;
+                    self.rows = None;
+                    self.open.version = self.open.index.repair(&error).await?;
+                }
+                Ok(Some(batch)) if batch.num_rows() == 0 => {}
+                Ok(Some(batch)) => {
+                    let keys = keys(&batch)?;
+                    self.after = Some(keys.value(batch.num_rows() - 1).to_vec());
+                    return Ok(Some(batch));
+                }
+                end => return end,
+            }
+        }
+    }
+}
+
+/// A file of an index that does not hold what was written into it.
+#[derive(Debug)]
+struct Damaged {
+    name: String,
+    why: &'static str,
+}
+
+impl Damaged {
+    fn error(name: &str, why: &'static str) -> Error {
+        let damaged = Self {
+            name: name.to_owned(),
+            why,
+        };
+        Error::new(
+            ErrorKind::Unavailable,
+            "the dataset's key index is damaged and is made again; send the rows again",
+        )
+        .with_context("file", name)
+        .with_source(damaged)
+    }
+
+    fn of(error: &Error) -> Option<&Self> {
+        std::error::Error::source(error)?.downcast_ref()
+    }
+}
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why)
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+/// Counts what merges read besides their input.
+fn count_read(bytes: u64) {
+    metrics::counter!("jetway_merge_read_bytes_total").increment(bytes);
+}

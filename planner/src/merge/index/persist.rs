@@ -1,0 +1,91 @@
+//! From runs in memory to files, and from many files to few.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use futures::TryStreamExt;
+use jetway_odf::storage::DerivedStore;
+
+use crate::merge::index::manifest::Manifest;
+use crate::merge::index::run::{self, StoredRun};
+use crate::merge::index::version::{Saved, Version, scan_memory, without_dead};
+use crate::merge::index::{Content, StateIndex};
+use crate::merge::{Batches, newest, sort};
+use crate::{Clock, Result};
+
+/// Writes what a version has in memory, and newer entries with their number, into a file, together with the older files
+/// that are not much larger. The manifest then says that all up to the version's head is in files.
+///
+/// None if somebody else has saved a later state in the meantime; then nothing is written.
+pub(super) async fn save(
+    index: &StateIndex,
+    version: &Version,
+    newer: Option<(Batches, u64)>,
+) -> Result<Option<Saved>> {
+    let (store, layout) = (index.dataset.storage.derived(), &index.layout);
+    let current = Manifest::read(&store, layout).await?;
+    if let Some(current) = current
+        && !version.saved.id.is_empty()
+        && current.id != version.saved.id
+        && current.sequence_number > version.sequence_number
+        && newer.is_none()
+    {
+        return Ok(None);
+    }
+    let mut streams = Vec::new();
+    let mut rows: u64 = version.fresh.iter().map(|run| run.num_rows() as u64).sum();
+    if let Some((entries, count)) = newer {
+        rows = rows.saturating_add(count);
+        streams.push(entries);
+    }
+    for run in &version.fresh {
+        streams.push(scan_memory(run, None)?);
+    }
+    let mut kept = version.saved.runs.as_slice();
+    while let Some((next, older)) = kept.split_first()
+        && next.rows() < rows.saturating_mul(index.options.ratio)
+    {
+        rows = rows.saturating_add(next.rows());
+        streams.push(StoredRun::scan(next, None));
+        kept = older;
+    }
+    let mut entries = newest::per_key(sort::merge_by_key(&index.engine, &layout.entries, streams)?);
+    // A retraction hides older entries; where there are none it has nothing to say, unless having been there counts.
+    if kept.is_empty() && layout.content == Content::Rows {
+        entries = without_dead(entries);
+    }
+    let written = run::write(&store, layout, &index.options, entries).await?;
+    let runs: Vec<Arc<StoredRun>> = written.into_iter().map(Arc::new).chain(kept.iter().cloned()).collect();
+    let manifest = Manifest {
+        id: uuid::Uuid::new_v4().simple().to_string(),
+        head: version.head,
+        sequence_number: version.sequence_number,
+        next_offset: version.next_offset,
+        runs: runs.iter().map(|run| run.record().clone()).collect(),
+    };
+    manifest.write(&store, layout).await?;
+    sweep(index, &store, &manifest).await?;
+    Ok(Some(Saved {
+        id: manifest.id,
+        sequence_number: manifest.sequence_number,
+        runs,
+    }))
+}
+
+/// Removes files that the manifest does not name, unless they are so young that somebody may still read them, or is
+/// about to name them.
+async fn sweep(index: &StateIndex, store: &DerivedStore, manifest: &Manifest) -> Result<()> {
+    let grace = TimeDelta::from_std(index.options.grace).unwrap_or(TimeDelta::MAX);
+    let now = Clock::system().now();
+    let files: Vec<_> = store.list(&index.layout.folder).try_collect().await?;
+    for file in files {
+        let Some(name) = file.location.filename().filter(|name| name.ends_with(".run")) else {
+            continue;
+        };
+        let is_old = now.signed_duration_since(file.last_modified) >= grace;
+        if is_old && !manifest.runs.iter().any(|run| run.name == name) {
+            store.remove(&index.layout.file(name)).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Sorting streams that may be larger than memory: DataFusion's sort, which spills into the shared folder.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::SortOptions;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::streaming_merge::StreamingMergeBuilder;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::{StreamExt, TryStreamExt};
+
+use crate::merge::Batches;
+use crate::merge::columns::{KEY, lost};
+use crate::preprocess::input::{Input, carried};
+use crate::session::{BATCH_ROWS, Engine};
+use crate::{BatchStream, Error, Result};
+
+/// Sorts rows by columns, ascending, nulls first.
+pub(super) fn sort(engine: &Engine, schema: &SchemaRef, rows: Batches, by: &[usize]) -> Result<Batches> {
+    let input = Arc::new(Input::new(BatchStream::new(Arc::clone(schema), rows)));
+    let scan = StreamingTableExec::try_new(
+        Arc::clone(schema),
+        vec![input as Arc<dyn PartitionStream>],
+        None,
+        [],
+        false,
+        None,
+    )?;
+    let plan: Arc<dyn ExecutionPlan> = Arc::new(SortExec::new(ordering(schema, by)?, Arc::new(scan)));
+    Ok(own(execute_stream(plan, context(engine))?))
+}
+
+/// Merges streams that are each sorted by key; of equal keys, those of earlier streams come first.
+pub(super) fn merge_by_key(engine: &Engine, schema: &SchemaRef, mut streams: Vec<Batches>) -> Result<Batches> {
+    if streams.len() == 1
+        && let Some(only) = streams.pop()
+    {
+        return Ok(only);
+    }
+    let metrics = BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
+    let reservation = MemoryConsumer::new("merging sorted runs").register(&engine.runtime().memory_pool);
+    let ordering = ordering(schema, &[KEY])?;
+    let streams = streams.into_iter().map(|rows| foreign(schema, rows)).collect();
+    let merged = StreamingMergeBuilder::new()
+        .with_streams(streams)
+        .with_schema(Arc::clone(schema))
+        .with_expressions(&ordering)
+        .with_metrics(metrics)
+        .with_batch_size(BATCH_ROWS)
+        .with_reservation(reservation)
+        .with_round_robin_tie_breaker(false)
+        .build()?;
+    Ok(own(merged))
+}
+
+/// A batch in pieces of moderate size.
+pub(super) fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + use<> {
+    let batch = batch.clone();
+    (0..batch.num_rows())
+        .step_by(BATCH_ROWS)
+        .map(move |start| batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start)))
+}
+
+/// What plans of merges run with.
+pub(super) fn context(engine: &Engine) -> Arc<TaskContext> {
+    engine.isolated_session("merge").task_ctx()
+}
+
+/// Batches of a plan with our errors.
+pub(super) fn own(rows: SendableRecordBatchStream) -> Batches {
+    rows.map_err(Error::from).boxed()
+}
+
+fn foreign(schema: &SchemaRef, rows: Batches) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), rows.map_err(carried)))
+}
+
+fn ordering(schema: &Schema, by: &[usize]) -> Result<LexOrdering> {
+    let expressions = by.iter().map(|index| {
+        let name = schema.fields().get(*index).map_or("", |field| field.name());
+        PhysicalSortExpr::new(Arc::new(Column::new(name, *index)), SortOptions::default())
+    });
+    LexOrdering::new(expressions).ok_or_else(lost)
+}
