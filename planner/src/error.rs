@@ -74,6 +74,10 @@ impl Error {
         self
     }
 
+    pub(crate) fn has_context(&self, key: &str) -> bool {
+        self.context.iter().any(|(known, _)| *known == key)
+    }
+
     /// The same failure for somebody else who was hit by it; the source stays with the first.
     pub(crate) fn repeat(&self) -> Self {
         Self {

@@ -31,6 +31,7 @@ use futures::{StreamExt, TryStreamExt};
 use jetway_odf::metadata::MergeStrategy;
 use jetway_odf::storage::DatasetStorage;
 
+pub(crate) use crate::merge::columns::{APPEND, CORRECT_TO, RETRACT};
 use crate::merge::columns::{Columns, KEY, ORDER};
 use crate::merge::difference::Difference;
 use crate::merge::index::{Content, Indexes, StateIndex};

@@ -7,16 +7,18 @@ use arrow::datatypes::SchemaRef;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
+use jetway_odf::identity::DatasetId;
 use jetway_odf::metadata::DatasetKind;
 
 use crate::failure;
 use crate::ingest::{Ingest, Services};
+use crate::read_index::{Effort, ReadIndexes};
 use crate::resolve::Resolver;
 use crate::session::Engine;
 use crate::summary::SummaryCache;
 use crate::{
-    BatchStream, Clock, DatasetCatalog, Error, ErrorKind, IngestOutcome, IngestRequest, Pin, PinnedDataset, Result,
-    Statement, Subject, policy,
+    Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IngestOutcome, IngestRequest, Pin,
+    PinnedDataset, Result, Statement, Subject, TableName, policy,
 };
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
@@ -33,6 +35,8 @@ pub struct PlannerOptions {
     pub parallelism: usize,
     /// Where the system time of new blocks comes from.
     pub clock: Clock,
+    /// Whether small slices are merged in the background after ingests, see [`Planner::compact`].
+    pub compact_in_background: bool,
 }
 
 impl Default for PlannerOptions {
@@ -43,6 +47,7 @@ impl Default for PlannerOptions {
             spill_dir: None,
             parallelism,
             clock: Clock::system(),
+            compact_in_background: true,
         }
     }
 }
@@ -71,6 +76,8 @@ struct Shared {
     catalog: Arc<dyn DatasetCatalog>,
     engine: Engine,
     summaries: Arc<SummaryCache>,
+    indexes: Arc<ReadIndexes>,
+    compact_in_background: bool,
     ingest: Ingest,
 }
 
@@ -82,6 +89,7 @@ impl Planner {
     pub fn new(catalog: Arc<dyn DatasetCatalog>, options: PlannerOptions) -> Result<Self> {
         let engine = Engine::new(&options)?;
         let summaries = Arc::new(SummaryCache::default());
+        let indexes = Arc::new(ReadIndexes::new(engine.compute.clone(), options.clock.clone()));
         let ingest = Ingest::new(Services {
             catalog: Arc::clone(&catalog),
             engine: engine.clone(),
@@ -93,6 +101,8 @@ impl Planner {
                 catalog,
                 engine,
                 summaries,
+                indexes,
+                compact_in_background: options.compact_in_background,
                 ingest,
             }),
         })
@@ -152,7 +162,50 @@ impl Planner {
     /// `SchemaMismatch` when the rows do not fit the dataset, `NotFound` and `AlreadyExists` as the request asks, and
     /// whatever the stream itself fails with.
     pub async fn ingest(&self, subject: &Subject, request: IngestRequest, rows: BatchStream) -> Result<IngestOutcome> {
-        self.shared.ingest.run(subject, request, rows).await
+        let outcome = self.shared.ingest.run(subject, request, rows).await?;
+        let indexes = &self.shared.indexes;
+        if self.shared.compact_in_background && outcome.rows > 0 && indexes.grew(outcome.dataset, outcome.head) {
+            self.compact_later(subject, outcome.dataset);
+        }
+        Ok(outcome)
+    }
+
+    /// Merges small slices of a dataset into a derived index that scans read instead. The chain stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound`, `PermissionDenied`; `Corrupt` when a slice does not have its hash; `Unavailable`.
+    pub async fn compact(&self, subject: &Subject, name: &TableName) -> Result<CompactOutcome> {
+        let catalog = &self.shared.catalog;
+        let dataset = match name {
+            TableName::Id(id) => catalog.resolve_id(subject, id, Access::Write).await?,
+            TableName::Alias(_) => catalog.resolve(subject, name, Access::Write).await?,
+        };
+        let summary = self.shared.summaries.get(&dataset).await?;
+        self.shared.indexes.compact(&dataset, &summary, Effort::Asked).await
+    }
+
+    /// Compacts in the background if it pays. Nobody waits for it, so what it fails with is logged.
+    fn compact_later(&self, subject: &Subject, id: DatasetId) {
+        let (shared, subject) = (Arc::clone(&self.shared), subject.clone());
+        let compute = shared.engine.compute.clone();
+        compute.detach(async move {
+            if let Err(error) = shared.compact_if_worth(&subject, id).await {
+                tracing::warn!(dataset.id = %id, %error, "small slices could not be merged");
+            }
+            shared.indexes.looked(&id);
+        });
+    }
+}
+
+impl Shared {
+    async fn compact_if_worth(&self, subject: &Subject, id: DatasetId) -> Result<()> {
+        let dataset = self.catalog.resolve_id(subject, &id, Access::Write).await?;
+        let summary = self.summaries.get(&dataset).await?;
+        if self.indexes.wants_compaction(&dataset, &summary).await {
+            self.indexes.compact(&dataset, &summary, Effort::Background).await?;
+            metrics::counter!("jetway_compactions_total").increment(1);
+        }
+        Ok(())
     }
 }
 
@@ -180,6 +233,7 @@ fn plan(
             engine: &shared.engine,
             catalog: shared.catalog.as_ref(),
             summaries: &shared.summaries,
+            indexes: &shared.indexes,
             subject: &subject,
             pins: pins.as_deref(),
         };

@@ -12,8 +12,9 @@ use datafusion::sql::parser::Statement as SqlStatement;
 use futures::TryStreamExt;
 
 use crate::functions::{self, Call};
+use crate::read_index::ReadIndexes;
 use crate::session::Engine;
-use crate::summary::SummaryCache;
+use crate::summary::{DatasetSummary, SummaryCache};
 use crate::table::DatasetTable;
 use crate::{Access, CATALOG, DatasetCatalog, Error, ErrorKind, Pin, PinnedDataset, Result, Subject, TableName};
 
@@ -24,6 +25,7 @@ pub(crate) struct Resolver<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) catalog: &'a dyn DatasetCatalog,
     pub(crate) summaries: &'a SummaryCache,
+    pub(crate) indexes: &'a Arc<ReadIndexes>,
     pub(crate) subject: &'a Subject,
     pub(crate) pins: Option<&'a [Pin]>,
 }
@@ -95,9 +97,8 @@ impl Resolver<'_> {
             Some(point) => Some(point.bound(&dataset).await?),
             None => None,
         };
-        self.engine.register_store(&dataset.storage)?;
-        let summary = self.summaries.get(&dataset).await?;
-        call.table(DatasetTable::new(dataset, Arc::clone(&summary)), &summary, bound)
+        let (table, summary) = self.open(dataset).await?;
+        call.table(table, &summary, bound)
     }
 
     /// A dataset by name, at the head that an earlier plan saw if there was one.
@@ -125,9 +126,14 @@ impl Resolver<'_> {
     }
 
     async fn table(&self, dataset: PinnedDataset) -> Result<Arc<DatasetTable>> {
+        Ok(Arc::new(self.open(dataset).await?.0))
+    }
+
+    async fn open(&self, dataset: PinnedDataset) -> Result<(DatasetTable, Arc<DatasetSummary>)> {
         self.engine.register_store(&dataset.storage)?;
         let summary = self.summaries.get(&dataset).await?;
-        Ok(Arc::new(DatasetTable::new(dataset, summary)))
+        let table = DatasetTable::open(dataset, Arc::clone(&summary), Arc::clone(self.indexes)).await;
+        Ok((table, summary))
     }
 
     /// `information_schema` shows every table, so every one has to be there.

@@ -1,6 +1,7 @@
 //! What planning needs to know about a dataset at one block: the fold of its chain and the list of its slices.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -85,6 +86,31 @@ impl SliceList {
             .collect();
         slices.reverse();
         slices
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let full = self.chunks.len().saturating_sub(1) * SLICES_PER_CHUNK;
+        full + self.chunks.last().map_or(0, |chunk| chunk.len())
+    }
+
+    /// Slices by position; positions that are not there are left out.
+    pub(crate) fn range(&self, range: Range<usize>) -> impl Iterator<Item = &SliceEntry> {
+        let slice = |index: usize| {
+            let chunk = self.chunks.get(index / SLICES_PER_CHUNK)?;
+            chunk.get(index % SLICES_PER_CHUNK)
+        };
+        (range.start..range.end.min(self.len())).filter_map(slice)
+    }
+
+    /// The position of the first slice that starts at the offset or behind it.
+    pub(crate) fn position(&self, first_offset: u64) -> usize {
+        let is_before = |slice: &SliceEntry| slice.first_offset < first_offset;
+        let chunks = self.chunks.partition_point(|chunk| chunk.last().is_some_and(is_before));
+        let within = self
+            .chunks
+            .get(chunks)
+            .map_or(0, |chunk| chunk.partition_point(is_before));
+        chunks * SLICES_PER_CHUNK + within
     }
 }
 

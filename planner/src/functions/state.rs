@@ -10,13 +10,9 @@ use jetway_odf::metadata::MergeStrategy;
 
 use arrow::datatypes::DataType;
 
+use crate::merge::{APPEND, CORRECT_TO, RETRACT};
 use crate::summary::DatasetSummary;
 use crate::{Error, ErrorKind, Result};
-
-/// What the operation column says of a row that is new, taken away, or the new half of a correction.
-const APPEND: i32 = 0;
-const RETRACT: i32 = 1;
-const CORRECT_TO: i32 = 3;
 
 /// Names of helping columns; ODF columns cannot be told to have them by accident.
 const NTH: &str = "__jetway_nth";

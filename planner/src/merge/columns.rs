@@ -28,10 +28,10 @@ pub(super) const OPERATION: usize = 2;
 pub(super) const VALUES: usize = 3;
 
 /// Operations as slices have them.
-pub(super) const APPEND: i32 = 0;
-pub(super) const RETRACT: i32 = 1;
+pub(crate) const APPEND: i32 = 0;
+pub(crate) const RETRACT: i32 = 1;
 pub(super) const CORRECT_FROM: i32 = 2;
-pub(super) const CORRECT_TO: i32 = 3;
+pub(crate) const CORRECT_TO: i32 = 3;
 
 /// The columns of one merge.
 #[derive(Debug)]

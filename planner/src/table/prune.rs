@@ -1,4 +1,4 @@
-//! Leaves out slices by what the chain says about them: offsets and system time.
+//! Leaves out files by what the chain says about their rows: offsets and system time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,20 +6,26 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, UInt64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
+use chrono::{DateTime, Utc};
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::{Expr, utils::conjunction};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
-use crate::summary::{DatasetSummary, SliceEntry};
+use crate::read_index::Piece;
+use crate::summary::DatasetSummary;
 use crate::table::DfResult;
 
-/// Slices that may hold rows for which all filters are true.
-pub(super) fn matching(session: &dyn Session, summary: &DatasetSummary, filters: &[Expr]) -> DfResult<Vec<SliceEntry>> {
-    let slices: Vec<SliceEntry> = summary.slices.iter().copied().collect();
+/// Files that may hold rows for which all filters are true.
+pub(super) fn matching(
+    session: &dyn Session,
+    summary: &DatasetSummary,
+    pieces: &[Piece],
+    filters: &[Expr],
+) -> DfResult<Vec<Piece>> {
     let Some(filter) = conjunction(filters.iter().cloned()) else {
-        return Ok(slices);
+        return Ok(pieces.to_vec());
     };
     let schema = DFSchema::try_from(summary.schema.as_ref().clone())?;
     let predicate = session.create_physical_expr(filter, &schema)?;
@@ -27,36 +33,34 @@ pub(super) fn matching(session: &dyn Session, summary: &DatasetSummary, filters:
         .with_file_schema(Arc::clone(&summary.schema))
         .build(predicate);
     // Not every expression says something about minimum and maximum.
-    let Some(pruning) = pruning else { return Ok(slices) };
-    let keep = pruning.prune(&SliceStatistics {
-        summary,
-        slices: &slices,
-    })?;
-    Ok(slices
-        .into_iter()
-        .zip(keep)
-        .filter_map(|(slice, keep)| keep.then_some(slice))
-        .collect())
+    let Some(pruning) = pruning else {
+        return Ok(pieces.to_vec());
+    };
+    let keep = pruning.prune(&PieceStatistics { summary, pieces })?;
+    let kept = pieces.iter().zip(keep).filter(|(_, keep)| *keep);
+    Ok(kept.map(|(piece, _)| piece.clone()).collect())
 }
 
-struct SliceStatistics<'a> {
+struct PieceStatistics<'a> {
     summary: &'a DatasetSummary,
-    slices: &'a [SliceEntry],
+    pieces: &'a [Piece],
 }
 
-impl SliceStatistics<'_> {
-    fn bounds(&self, column: &Column, offset: impl Fn(&SliceEntry) -> u64) -> Option<ArrayRef> {
+impl PieceStatistics<'_> {
+    fn bounds(
+        &self,
+        column: &Column,
+        offset: impl Fn(&Piece) -> u64,
+        system_time: impl Fn(&Piece) -> DateTime<Utc>,
+    ) -> Option<ArrayRef> {
         let vocabulary = self.summary.state.vocabulary();
         let data_type = self.summary.schema.field_with_name(&column.name).ok()?.data_type();
+        let pieces = self.pieces.iter();
         let values: Int64Array = if column.name == vocabulary.offset {
-            self.slices
-                .iter()
-                .map(|slice| i64::try_from(offset(slice)).ok())
-                .collect()
+            pieces.map(|piece| i64::try_from(offset(piece)).ok()).collect()
         } else if column.name == vocabulary.system_time && is_millis(data_type) {
-            self.slices
-                .iter()
-                .map(|slice| Some(slice.system_time.timestamp_millis()))
+            pieces
+                .map(|piece| Some(system_time(piece).timestamp_millis()))
                 .collect()
         } else {
             return None;
@@ -69,17 +73,17 @@ fn is_millis(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(TimeUnit::Millisecond, _))
 }
 
-impl PruningStatistics for SliceStatistics<'_> {
+impl PruningStatistics for PieceStatistics<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, |slice| slice.first_offset)
+        self.bounds(column, Piece::first_offset, Piece::first_system_time)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, |slice| slice.last_offset)
+        self.bounds(column, Piece::last_offset, Piece::last_system_time)
     }
 
     fn num_containers(&self) -> usize {
-        self.slices.len()
+        self.pieces.len()
     }
 
     fn null_counts(&self, _column: &Column) -> Option<ArrayRef> {
@@ -87,12 +91,8 @@ impl PruningStatistics for SliceStatistics<'_> {
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        Some(Arc::new(
-            self.slices
-                .iter()
-                .map(|slice| Some(slice.rows()))
-                .collect::<UInt64Array>(),
-        ))
+        let rows = self.pieces.iter().map(|piece| Some(piece.rows()));
+        Some(Arc::new(rows.collect::<UInt64Array>()))
     }
 
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {

@@ -126,6 +126,12 @@ impl Fixture {
         )
     }
 
+    /// The same with a planner that knows nothing yet, and has other options.
+    pub(crate) fn restarted(self, options: PlannerOptions) -> Self {
+        let planner = Planner::new(Arc::clone(&self.catalog) as Arc<dyn DatasetCatalog>, options).unwrap();
+        Self { planner, ..self }
+    }
+
     /// A planner over the datasets of a folder, which go by the names in their side files.
     pub(crate) async fn open(folder: &std::path::Path) -> Self {
         let repository = Repository::open(folder.to_str().unwrap(), &RepositoryOptions::default())

@@ -1,6 +1,7 @@
 //! The planner over a real repository in memory: rows in, rows out.
 
 mod catalog;
+mod compaction;
 mod functions;
 mod ingest;
 mod query;

@@ -14,7 +14,7 @@ use crate::merge::index::version::Version;
 use crate::merge::index::{Content, Layout, StateIndex, count_read, persist};
 use crate::merge::{Batches, newest, sort};
 use crate::summary::SliceEntry;
-use crate::table::DatasetTable;
+use crate::table::DatasetFiles;
 use crate::{Error, ErrorKind, Result};
 
 impl StateIndex {
@@ -55,7 +55,7 @@ impl StateIndex {
         self.engine.register_store(&self.dataset.storage)?;
         let reader = Reader::new(&self.layout, &self.summary.schema)?;
         let session = self.engine.isolated_session("merge");
-        let table = DatasetTable::new(self.dataset.clone(), Arc::clone(&self.summary));
+        let table = DatasetFiles::new(self.dataset.clone(), Arc::clone(&self.summary));
         let plan = table.read(&session, &reader.projection, slices)?;
         let batches = sort::own(execute_stream(plan, session.task_ctx())?);
         let layout = Arc::clone(&self.layout);

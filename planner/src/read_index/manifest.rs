@@ -1,0 +1,145 @@
+//! Which merged files there are, and for which slices each of them stands.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use jetway_odf::hash::HashingWriter;
+use jetway_odf::identity::Multihash;
+use jetway_odf::storage::DatasetStorage;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::summary::SliceEntry;
+use crate::{Error, ErrorKind, Result};
+
+/// Where the files are among those that are derived from the dataset.
+pub(super) const FOLDER: &str = "slices";
+
+const MANIFEST: &str = "slices/index.json";
+
+/// Raised when files are made differently. Manifests of other versions count as none.
+const VERSION: u32 = 1;
+
+/// A manifest has some 300 bytes for each file, and a file stands for at least two slices.
+const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+
+/// The merged files of a dataset, by offset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Manifest {
+    version: u32,
+    pub(super) files: Vec<MergedFile>,
+}
+
+/// A file with the rows of consecutive slices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MergedFile {
+    /// Its name in the folder.
+    pub(super) name: String,
+    pub(super) size: u64,
+    /// SHA3-256 of its bytes.
+    pub(super) checksum: Multihash,
+    pub(crate) first_offset: u64,
+    pub(crate) last_offset: u64,
+    /// System time of the first slice and of the last one.
+    pub(crate) first_system_time: DateTime<Utc>,
+    pub(crate) last_system_time: DateTime<Utc>,
+    pub(super) slice_count: u64,
+    /// See [`digest`].
+    pub(super) slices: Multihash,
+}
+
+impl MergedFile {
+    pub(super) fn path(&self, storage: &DatasetStorage) -> Path {
+        storage.derived().path(&format!("{FOLDER}/{}", self.name))
+    }
+}
+
+/// SHA3-256 of the hashes of slices, one after the other.
+pub(super) fn digest<'a>(slices: impl Iterator<Item = &'a SliceEntry>) -> Multihash {
+    let mut hashes = Vec::new();
+    for slice in slices {
+        hashes.extend_from_slice(slice.physical_hash.digest());
+    }
+    Multihash::sha3_256(&hashes)
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            files: Vec::new(),
+        }
+    }
+}
+
+impl Manifest {
+    /// The manifest in storage. One that cannot be understood counts as none.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub(super) async fn load(storage: &DatasetStorage) -> Result<Self> {
+        let bytes = match storage.derived().read(MANIFEST, MAX_MANIFEST_BYTES).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Self::default()),
+            Err(error) if error.kind() == jetway_odf::ErrorKind::Corrupt => Bytes::new(),
+            Err(error) => return Err(error.into()),
+        };
+        match serde_json::from_slice::<Self>(&bytes) {
+            Ok(manifest) if manifest.version == VERSION => Ok(manifest),
+            Ok(manifest) => {
+                tracing::info!(dataset.id = %storage.id(), manifest.version, "the read index is of another version; it is made anew");
+                Ok(Self::default())
+            }
+            Err(error) => {
+                metrics::counter!("jetway_read_index_manifests_damaged_total").increment(1);
+                tracing::warn!(dataset.id = %storage.id(), %error, "the read index is damaged; it is made anew");
+                Ok(Self::default())
+            }
+        }
+    }
+
+    pub(super) async fn store(&self, storage: &DatasetStorage) -> Result<()> {
+        let bytes = serde_json::to_vec(self).map_err(|error| {
+            Error::new(ErrorKind::Internal, "the read index's manifest cannot be encoded").with_source(error)
+        })?;
+        Ok(storage.derived().write(MANIFEST, Bytes::from(bytes)).await?)
+    }
+
+    /// Takes a file in, and those out whose rows it has as well.
+    pub(super) fn replace(&mut self, merged: MergedFile) {
+        self.files
+            .retain(|file| file.last_offset < merged.first_offset || file.first_offset > merged.last_offset);
+        let place = self
+            .files
+            .partition_point(|file| file.first_offset < merged.first_offset);
+        self.files.insert(place, merged);
+    }
+
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.name == name)
+    }
+
+    /// Removes files that the manifest does not name and that nobody has written to since `before`.
+    pub(super) async fn sweep(&self, storage: &DatasetStorage, before: DateTime<Utc>) -> Result<()> {
+        let derived = storage.derived();
+        let mut listed = derived.list(FOLDER);
+        while let Some(object) = listed.try_next().await? {
+            let Some(name) = object.location.filename() else {
+                continue;
+            };
+            let name = format!("{FOLDER}/{name}");
+            let is_named = name == MANIFEST || self.files.iter().any(|file| name == format!("{FOLDER}/{}", file.name));
+            if !is_named && object.last_modified < before {
+                derived.remove(&name).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A writer that only hashes.
+pub(super) fn hasher() -> HashingWriter<std::io::Sink> {
+    HashingWriter::new(std::io::sink())
+}
