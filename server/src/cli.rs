@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{account, config, ingest, serve, sql, token};
+use crate::commands::{account, config, ingest, list, serve, sql, token};
 
 /// How long background threads may take once a command is done.
 const LEFTOVERS: Duration = Duration::from_secs(1);
@@ -36,6 +36,7 @@ enum Command {
     Serve(serve::Args),
     Sql(sql::Args),
     Ingest(ingest::Args),
+    List(list::Args),
     /// Make, list and revoke access tokens, on the machine of the node.
     #[command(subcommand)]
     Token(token::Action),
@@ -79,6 +80,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Serve(args) => Box::pin(serve::run(args)).await,
             Command::Sql(args) => Box::pin(sql::run(args)).await,
             Command::Ingest(args) => Box::pin(ingest::run(args)).await,
+            Command::List(args) => Box::pin(list::run(args)).await,
             Command::Token(action) => token::run(action),
             Command::Account(action) => account::run(action),
             Command::Config(args) => config::run(&args),

@@ -3,8 +3,8 @@
 pub(crate) mod account;
 pub(crate) mod config;
 pub(crate) mod ingest;
+pub(crate) mod list;
 pub(crate) mod serve;
+pub(crate) mod settings;
 pub(crate) mod sql;
 pub(crate) mod token;
-
-mod settings;

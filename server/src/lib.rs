@@ -14,8 +14,10 @@ mod commands;
 pub mod config;
 mod metrics;
 mod node;
+mod output;
 mod signals;
 mod telemetry;
+mod workspace;
 
 pub use config::Config;
 pub use node::Node;

@@ -174,7 +174,8 @@ async fn listen(what: &str, key: &str, address: &str) -> Result<TcpListener> {
     })
 }
 
-async fn open_catalog(config: &Config) -> Result<StorageCatalog> {
+/// The datasets that the configuration names.
+pub(crate) async fn open_catalog(config: &Config) -> Result<StorageCatalog> {
     let options = RepositoryOptions {
         s3: S3Options {
             endpoint: config.s3.endpoint.clone(),
@@ -197,7 +198,8 @@ async fn open_catalog(config: &Config) -> Result<StorageCatalog> {
     ))
 }
 
-fn planner_options(config: &Config) -> PlannerOptions {
+/// The limits that the configuration sets.
+pub(crate) fn planner_options(config: &Config) -> PlannerOptions {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = config
         .query

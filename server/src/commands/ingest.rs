@@ -1,15 +1,15 @@
 //! `jetway ingest`: pushes files into a dataset of a running node.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use arrow_flight::sql::{CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jetway_odf::identity::DatasetRef;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::Connection;
+use crate::output::progress_bar;
 
 mod push;
 mod schema;
@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let (files, infer_rows) = (args.files, args.infer_rows);
     let source = tokio::task::spawn_blocking(move || Source::open(files, infer_rows)).await??;
     let mut client = args.connection.open().await?;
-    let progress = progress_bar(source.bytes());
+    let progress = progress_bar(source.bytes(), "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
     let schema = source.schema();
     let command = command(&args.dataset, args.create, args.append);
 
@@ -105,16 +105,4 @@ fn command(dataset: &DatasetRef, create: bool, append: bool) -> CommandStatement
         schema,
         ..CommandStatementIngest::default()
     }
-}
-
-/// A bar by bytes, on a terminal only.
-fn progress_bar(bytes: u64) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    ProgressBar::with_draw_target(Some(bytes), target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -5,6 +5,7 @@
 mod accounts;
 mod arrows;
 mod command_line;
+mod datasets;
 mod harness;
 mod ingest;
 mod node;

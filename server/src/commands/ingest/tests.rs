@@ -3,6 +3,8 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 
+use indicatif::ProgressBar;
+
 use super::*;
 
 /// Writes files, opens them together and reads them to the end.

@@ -1,0 +1,223 @@
+//! The datasets of a node, opened by a command beside it.
+//!
+//! A node may be running on the same data: commits and moves of a head are compare-and-swap in storage, so commands and
+//! nodes take turns there and nowhere else, and a running node sees what a command has done.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, Result, bail};
+use futures::TryStreamExt;
+use jetway_control::StorageCatalog;
+use jetway_odf::identity::{AccountName, DatasetAlias, DatasetAliasPattern};
+use jetway_planner::{Access, Clock, DatasetCatalog, PinnedDataset, Planner, Subject, TableName};
+
+use crate::commands::settings::Settings;
+use crate::config::Config;
+use crate::node;
+
+/// Which datasets, and in whose name.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    settings: Settings,
+    /// Where datasets are: a folder, file:///folder or s3://bucket/prefix [default: DATA_DIR/datasets]
+    #[arg(long, value_name = "URL")]
+    repository: Option<String>,
+    /// Account that names without an account belong to [default: admin]
+    #[arg(long)]
+    account: Option<AccountName>,
+}
+
+/// The datasets of one place, for whoever runs the program on its machine: that is an administrator.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// The whole configuration.
+    pub(crate) config: Config,
+    /// Finds, makes and changes datasets.
+    pub(crate) catalog: Arc<StorageCatalog>,
+    /// On whose behalf: an administrator with the name of the chosen account.
+    pub(crate) subject: Subject,
+    /// Where the system time of new blocks comes from.
+    pub(crate) clock: Clock,
+    planner: OnceLock<Planner>,
+}
+
+impl Place {
+    /// Opens datasets that must be there.
+    ///
+    /// # Errors
+    /// When the configuration does not fit, or there is no such folder or bucket.
+    pub(crate) async fn open(&self) -> Result<Workspace> {
+        let config = self.config()?;
+        if let Some(folder) = folder(&config.repository())
+            && !folder.is_dir()
+        {
+            bail!(
+                "there are no datasets at {}; give the place with --data-dir, --repository or --config, or make some with `jetway add`",
+                folder.display()
+            );
+        }
+        self.workspace(config).await
+    }
+
+    /// Opens the place, and makes its folder if that is not there.
+    ///
+    /// # Errors
+    /// When the configuration does not fit, or the folder or bucket cannot be used.
+    pub(crate) async fn open_or_create(&self) -> Result<Workspace> {
+        self.workspace(self.config()?).await
+    }
+
+    fn config(&self) -> Result<Config> {
+        let flags = self
+            .settings
+            .layer()
+            .with(&["storage", "repository"], self.repository.as_ref());
+        self.settings.load(flags)
+    }
+
+    async fn workspace(&self, config: Config) -> Result<Workspace> {
+        let catalog = Arc::new(node::open_catalog(&config).await?);
+        let account = match &self.account {
+            Some(account) => account.clone(),
+            None => config.storage.default_account.parse()?,
+        };
+        Ok(Workspace {
+            config,
+            catalog,
+            subject: Subject::admin(account),
+            clock: Clock::system(),
+            planner: OnceLock::new(),
+        })
+    }
+}
+
+impl Workspace {
+    /// A planner over the datasets, with the limits of the configuration; made when it is first asked for.
+    ///
+    /// # Errors
+    /// When the spill folder or the worker threads cannot be had.
+    pub(crate) fn planner(&self) -> Result<&Planner> {
+        if let Some(planner) = self.planner.get() {
+            return Ok(planner);
+        }
+        let catalog = Arc::clone(&self.catalog) as Arc<dyn DatasetCatalog>;
+        let planner = Planner::new(catalog, node::planner_options(&self.config))?;
+        Ok(self.planner.get_or_init(|| planner))
+    }
+
+    /// The dataset of a name, pinned at its head.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn dataset(&self, name: &DatasetArgument) -> Result<PinnedDataset> {
+        match name {
+            DatasetArgument::Name(name) => Ok(self.catalog.resolve(&self.subject, name, Access::Read).await?),
+            DatasetArgument::Pattern(text, _) => bail!("\"{text}\" may mean several datasets; give the name of one"),
+        }
+    }
+
+    /// The datasets of all names and patterns, each once, in the order given.
+    ///
+    /// # Errors
+    /// When there is no dataset of a name, or none that fits a pattern.
+    pub(crate) async fn datasets(&self, names: &[DatasetArgument]) -> Result<Vec<PinnedDataset>> {
+        let mut found: Vec<PinnedDataset> = Vec::new();
+        for name in names {
+            let fitting = match name {
+                DatasetArgument::Name(_) => vec![self.dataset(name).await?],
+                DatasetArgument::Pattern(text, pattern) => {
+                    let fitting = self.fitting(pattern).await?;
+                    if fitting.is_empty() {
+                        bail!("no dataset fits \"{text}\"; `jetway list` shows all");
+                    }
+                    fitting
+                }
+            };
+            for dataset in fitting {
+                if found.iter().all(|other| other.id != dataset.id) {
+                    found.push(dataset);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// All datasets, by account and name.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub(crate) async fn all(&self) -> Result<Vec<PinnedDataset>> {
+        Ok(self.catalog.list(&self.subject).try_collect().await?)
+    }
+
+    async fn fitting(&self, pattern: &NamePattern) -> Result<Vec<PinnedDataset>> {
+        let datasets = self.catalog.list(&self.subject);
+        let fitting = datasets.try_filter(|dataset| std::future::ready(pattern.fits(&dataset.alias, &self.subject)));
+        Ok(fitting.try_collect().await?)
+    }
+
+    /// An alias as the account of the workspace writes it: without the account where it is its own.
+    pub(crate) fn short_name(&self, alias: &DatasetAlias) -> String {
+        if alias.account.as_ref() == Some(self.subject.name()) {
+            alias.name.to_string()
+        } else {
+            alias.to_string()
+        }
+    }
+}
+
+/// How a dataset, or several, are named on the command line: NAME, ACCOUNT/NAME, a DID, or a pattern such as `net.*`.
+#[derive(Debug, Clone)]
+pub(crate) enum DatasetArgument {
+    /// One dataset.
+    Name(TableName),
+    /// All that fit, and the text of the pattern.
+    Pattern(String, NamePattern),
+}
+
+/// A pattern of names in one account or, as `*/...`, in all of them.
+#[derive(Debug, Clone)]
+pub(crate) struct NamePattern {
+    any_account: bool,
+    pattern: DatasetAliasPattern,
+}
+
+impl NamePattern {
+    fn fits(&self, alias: &DatasetAlias, subject: &Subject) -> bool {
+        let in_account =
+            self.any_account || self.pattern.account.is_some() || alias.account.as_ref() == Some(subject.name());
+        in_account && self.pattern.matches(alias)
+    }
+}
+
+impl std::str::FromStr for DatasetArgument {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if !text.contains(['*', '%']) {
+            return Ok(Self::Name(TableName::parse(None, None, text)?));
+        }
+        // The format's own wildcard is `%`; people and shells know `*`.
+        let pattern = text.replace('*', "%").replace('_', "-");
+        let (any_account, pattern) = match pattern.strip_prefix("%/") {
+            Some(name) => (true, name.parse()),
+            None => (false, pattern.parse()),
+        };
+        let pattern = pattern.context("write a pattern as net.*, ACCOUNT/net.* or */net.*")?;
+        Ok(Self::Pattern(text.to_owned(), NamePattern { any_account, pattern }))
+    }
+}
+
+/// The folder that a location names, if it is on a file system.
+fn folder(location: &str) -> Option<PathBuf> {
+    if let Some(path) = location.strip_prefix("file://") {
+        return Some(PathBuf::from(path));
+    }
+    let is_path = !location.contains("://") && !location.starts_with("memory:") && !location.starts_with("file:");
+    is_path.then(|| Path::new(location).to_path_buf())
+}
+
+#[cfg(test)]
+mod tests;

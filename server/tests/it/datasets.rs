@@ -1,0 +1,65 @@
+//! What owners of datasets do on the machine of the node, on datasets that another implementation has written.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{fail, jetway, succeed};
+
+mod list;
+
+/// Seven datasets of the reference implementation, as it left them.
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../odf/tests/fixtures")
+}
+
+/// A copy of them that a test may change.
+struct Copied(tempfile::TempDir);
+
+impl Copied {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&fixtures().join("datasets"), dir.path());
+        Self(dir)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// A command on the copy.
+    fn jetway(&self, arguments: &[&str]) -> Command {
+        on(self.path(), arguments)
+    }
+
+    /// The document that a command prints.
+    fn json(&self, arguments: &[&str]) -> Value {
+        json(&mut self.jetway(arguments))
+    }
+}
+
+/// A command on the datasets of a folder.
+fn on(repository: &Path, arguments: &[&str]) -> Command {
+    let mut command = jetway();
+    command.args(arguments).arg("--repository").arg(repository);
+    command
+}
+
+/// What a command prints as JSON.
+fn json(command: &mut Command) -> Value {
+    serde_json::from_str(&succeed(command.args(["--output", "json"]))).unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
