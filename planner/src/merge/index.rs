@@ -24,7 +24,7 @@ mod tests;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ use tokio::sync::Mutex;
 use crate::merge::Batches;
 use crate::merge::columns::keys;
 use crate::merge::index::manifest::Manifest;
-use crate::merge::index::version::{Found, Version};
+use crate::merge::index::version::{Found, Saved, Version};
 use crate::session::Engine;
 use crate::summary::DatasetSummary;
 use crate::{Error, ErrorKind, PinnedDataset, Result};
@@ -55,6 +55,9 @@ const VERSIONS: usize = 8;
 
 /// How often an index is made again within one merge when files turn out to be damaged.
 const MAX_REPAIRS: usize = 3;
+
+/// How many times more rows than usual may be in memory while files are written.
+const MAX_BEHIND: u64 = 8;
 
 /// Memory that all open indexes may take, in bytes. Beyond it the ones that were not used for longest are closed.
 const OPEN_BYTES: usize = 256 * 1024 * 1024;
@@ -78,6 +81,8 @@ pub(super) struct Options {
     pub(super) memory_blocks: u64,
     /// An older run is merged with the newer ones when it has fewer than so many times their rows.
     pub(super) ratio: u64,
+    /// Whether files are written while merges go on. Beyond [`MAX_BEHIND`] times `memory_rows` merges wait for them.
+    pub(super) in_background: bool,
     /// How old a file has to be that no manifest names before it is removed: others may still read it.
     pub(super) grace: Duration,
 }
@@ -89,6 +94,7 @@ impl Default for Options {
             memory_rows: 32 * 1024,
             memory_blocks: 256,
             ratio: 8,
+            in_background: true,
             grace: Duration::from_secs(3600),
         }
     }
@@ -165,6 +171,8 @@ pub(crate) struct Indexes {
 #[derive(Debug, Default)]
 struct Slot {
     known: Mutex<Known>,
+    /// Whether files are being written in the background.
+    is_saving: AtomicBool,
     used: AtomicU64,
     bytes: AtomicU64,
 }
@@ -292,21 +300,33 @@ impl StateIndex {
             }
         };
         let base = base.unwrap_or_else(|| Arc::new(Version::empty()));
-        let mut version = self.replay(&base).await?;
-        if version.wants_saving(&self.options) {
-            match persist::save(self, &version, None).await? {
-                Some(saved) => version = version.with_saved(saved),
-                // Somebody else has saved a later state: the next merge goes on from that one.
-                None => {
-                    known.versions.clear();
-                    return Ok(Arc::new(version));
-                }
-            }
-        }
-        let version = Arc::new(version);
+        let version = Arc::new(self.replay(&base).await?);
         known.versions.push_front(Arc::clone(&version));
         known.versions.truncate(VERSIONS);
+        if !version.wants_saving(&self.options) {
+            return Ok(version);
+        }
+        if !self.options.in_background || version.is_far_behind(&self.options) {
+            let saved = persist::save(self, &version, None).await?;
+            known.saved(&version, saved);
+        } else if !self.slot.is_saving.swap(true, Ordering::AcqRel) {
+            let (index, version) = (self.clone(), Arc::clone(&version));
+            self.engine.compute.detach(async move { index.save(&version).await });
+        }
         Ok(version)
+    }
+
+    /// Writes what a version has in memory into files while merges go on.
+    async fn save(&self, version: &Arc<Version>) {
+        let saved = persist::save(self, version, None).await;
+        let mut known = self.slot.known.lock().await;
+        match saved {
+            Ok(saved) => known.saved(version, saved),
+            Err(error) if known.distrust(&error) => {}
+            // Everything is in the slices too; the next merge tries again.
+            Err(error) => tracing::warn!(dataset = %self.dataset.alias, error = %error, "a key index cannot be saved"),
+        }
+        self.slot.is_saving.store(false, Ordering::Release);
     }
 
     /// What the newest manifest names.
@@ -369,6 +389,20 @@ impl StateIndex {
 }
 
 impl Known {
+    /// Lets versions go on from files into which one of them was written; none means that somebody else has saved a later
+    /// state, from which the next merge goes on.
+    fn saved(&mut self, version: &Arc<Version>, saved: Option<Saved>) {
+        let Some(saved) = saved.map(Arc::new) else {
+            self.versions.clear();
+            return;
+        };
+        for known in &mut self.versions {
+            if let Some(next) = known.with_saved(version, &saved) {
+                *known = Arc::new(next);
+            }
+        }
+    }
+
     /// Whether the error is about a damaged file; then nothing is known any more that names it.
     fn distrust(&mut self, error: &Error) -> bool {
         let Some(damage) = Damaged::of(error) else {

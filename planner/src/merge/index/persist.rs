@@ -33,7 +33,7 @@ pub(super) async fn save(
         return Ok(None);
     }
     let mut streams = Vec::new();
-    let mut rows: u64 = version.fresh.iter().map(|run| run.num_rows() as u64).sum();
+    let mut rows = version.fresh_rows();
     if let Some((entries, count)) = newer {
         rows = rows.saturating_add(count);
         streams.push(entries);

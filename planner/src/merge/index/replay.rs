@@ -42,7 +42,11 @@ impl StateIndex {
         }
         let sorted = newest::per_key(sort::sort(&self.engine, &self.layout.entries, entries, &[0])?);
         match persist::save(self, &version, Some((sorted, rows))).await? {
-            Some(saved) => Ok(version.with_saved(saved)),
+            Some(saved) => {
+                version.fresh.clear();
+                version.saved = Arc::new(saved);
+                Ok(version)
+            }
             None => Err(Error::new(
                 ErrorKind::Conflict,
                 "others have written to the dataset in the meantime; send the rows again",

@@ -13,7 +13,7 @@ use crate::Result;
 use crate::merge::columns::{OPERATION, keys, lost};
 use crate::merge::index::manifest::Manifest;
 use crate::merge::index::run::StoredRun;
-use crate::merge::index::{Layout, Options};
+use crate::merge::index::{Layout, MAX_BEHIND, Options};
 use crate::merge::{Batches, newest, sort};
 use crate::session::Engine;
 
@@ -69,13 +69,18 @@ impl Version {
         })
     }
 
-    /// The same with all runs in files.
-    pub(super) fn with_saved(self, saved: Saved) -> Self {
-        Self {
-            fresh: Vec::new(),
-            saved: Arc::new(saved),
-            ..self
+    /// The same state with files into which `version`, this one or an earlier one, was written; none if they have no
+    /// more in common. What was merged in memory with newer entries meanwhile stays there too, which does no harm.
+    pub(super) fn with_saved(&self, version: &Self, saved: &Arc<Saved>) -> Option<Self> {
+        if !Arc::ptr_eq(&self.saved, &version.saved) || self.sequence_number < version.sequence_number {
+            return None;
         }
+        let is_new = |run: &&Arc<RecordBatch>| !version.fresh.iter().any(|written| Arc::ptr_eq(run, written));
+        Some(Self {
+            fresh: self.fresh.iter().filter(is_new).map(Arc::clone).collect(),
+            saved: Arc::clone(saved),
+            ..self.clone()
+        })
     }
 
     /// Adds a run, and merges it with those that are not much larger.
@@ -98,9 +103,19 @@ impl Version {
 
     /// Whether what is in memory should go into a file.
     pub(super) fn wants_saving(&self, options: &Options) -> bool {
-        let rows: u64 = self.fresh.iter().map(|run| run.num_rows() as u64).sum();
+        let rows = self.fresh_rows();
         let blocks = self.sequence_number.saturating_sub(self.saved.sequence_number);
         rows >= options.memory_rows || (rows > 0 && blocks >= options.memory_blocks)
+    }
+
+    /// Whether there is so much in memory that writing has to come first.
+    pub(super) fn is_far_behind(&self, options: &Options) -> bool {
+        self.fresh_rows() >= options.memory_rows.saturating_mul(MAX_BEHIND)
+    }
+
+    /// Rows of the runs in memory.
+    pub(super) fn fresh_rows(&self) -> u64 {
+        self.fresh.iter().map(|run| run.num_rows() as u64).sum()
     }
 
     /// Whether a file is one of its runs.

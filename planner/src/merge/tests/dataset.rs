@@ -65,6 +65,10 @@ impl Dataset {
         let repository = Repository::open("memory:", &RepositoryOptions::default())
             .await
             .unwrap();
+        Self::in_repository(repository).await
+    }
+
+    async fn in_repository(repository: Repository) -> Self {
         let seed = Seed {
             dataset_id: DatasetId::seeded(b"merge"),
             dataset_kind: DatasetKind::Root,

@@ -180,6 +180,7 @@ fn tiny() -> Options {
         memory_rows: 9,
         memory_blocks: 3,
         ratio: 2,
+        in_background: false,
         grace: Duration::ZERO,
     }
 }
@@ -190,6 +191,11 @@ proptest! {
     #[test]
     fn any_history_gives_the_rows_of_the_model(steps in steps()) {
         run(steps, tiny());
+    }
+
+    #[test]
+    fn it_does_so_while_files_are_written(steps in steps()) {
+        run(steps, Options { in_background: true, ..tiny() });
     }
 
     #[test]
