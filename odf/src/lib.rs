@@ -1,4 +1,4 @@
-//! The Open Data Fabric format: identities, metadata blocks, schemas, hashes, manifests, storage and its verification.
+//! The Open Data Fabric format: identities, metadata blocks, schemas, hashes, manifests, storage, its verification, and copies.
 
 pub mod chain;
 pub mod codec;
@@ -9,6 +9,7 @@ pub mod manifest;
 pub mod metadata;
 pub mod schema;
 pub mod storage;
+pub mod transfer;
 pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

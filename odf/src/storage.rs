@@ -10,6 +10,7 @@
 //!     ├── info/alias               the name for people
 //!     ├── cache/                   what can be made again from the rest, see [`DerivedStore`]
 //!     ├── .pending-<random>        a file being written (file systems only)
+//!     ├── .partial-<name>          the first part of an object that is being received (file systems only)
 //!     └── .lock                    held while refs/head moves (file systems only)
 //! ```
 //!
@@ -44,7 +45,8 @@ pub use commit::CommitOutcome;
 pub use dataset::{DatasetStorage, ObjectStream};
 pub use derived::DerivedStore;
 pub use head::HeadSwap;
-pub use layout::ObjectKind;
+pub(crate) use layout::parse_head;
+pub use layout::{NamedObject, ObjectKind};
 pub use options::{RepositoryOptions, S3Options};
 pub use pending::{ObjectSource, PendingFile, PendingObject};
 pub use repository::Repository;

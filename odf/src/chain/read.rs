@@ -218,9 +218,15 @@ struct Link {
 
 async fn read_linked(storage: &DatasetStorage, link: Link) -> Result<EncodedBlock> {
     let block = read_block(storage, link.hash).await?;
+    check_link(&block, link.named_by)?;
+    Ok(block)
+}
+
+/// Whether a block can be where it was found: `named_by` is the sequence number of the block that names it, absent for a head.
+pub(crate) fn check_link(block: &EncodedBlock, named_by: Option<u64>) -> Result<()> {
     let number = block.block.sequence_number;
-    let broken = |rule: Rule, message: String| Err(rule.broken(message).with_context("block", link.hash));
-    match (link.named_by, block.block.prev_block_hash) {
+    let broken = |rule: Rule, message: String| Err(rule.broken(message).with_context("block", block.hash));
+    match (named_by, block.block.prev_block_hash) {
         (Some(after), _) if number.checked_add(1) != Some(after) => broken(
             Rule::G2,
             format!("the sequence number before {after} must be one less, but is {number}"),
@@ -233,7 +239,7 @@ async fn read_linked(storage: &DatasetStorage, link: Link) -> Result<EncodedBloc
             Rule::G2,
             format!("the first block must have sequence number 0, but has {number}"),
         ),
-        _ => Ok(block),
+        _ => Ok(()),
     }
 }
 

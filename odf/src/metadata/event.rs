@@ -53,6 +53,31 @@ pub enum MetadataEvent {
     DisablePollingSource(DisablePollingSource),
 }
 
+impl MetadataEvent {
+    /// The slice that this event adds to the dataset.
+    #[must_use]
+    pub fn new_data(&self) -> Option<&DataSlice> {
+        match self {
+            Self::AddData(event) => event.new_data.as_ref(),
+            Self::ExecuteTransform(event) => event.new_data.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The checkpoint that this event adds to the dataset; not one that it only carries on.
+    #[must_use]
+    pub fn new_checkpoint(&self) -> Option<&Checkpoint> {
+        let (checkpoint, carried) = match self {
+            Self::AddData(event) => (&event.new_checkpoint, event.prev_checkpoint),
+            Self::ExecuteTransform(event) => (&event.new_checkpoint, event.prev_checkpoint),
+            _ => return None,
+        };
+        checkpoint
+            .as_ref()
+            .filter(|checkpoint| Some(checkpoint.physical_hash) != carried)
+    }
+}
+
 /// Whether rows come from outside or are computed from other datasets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DatasetKind {

@@ -8,11 +8,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::codec::EncodedBlock;
 use crate::error::{Error, Result};
 use crate::identity::Multihash;
-use crate::metadata::MetadataEvent;
 use crate::storage::dataset::{DatasetStorage, blocking};
 use crate::storage::head::HeadSwap;
 use crate::storage::insert::Insert;
-use crate::storage::layout::{Content, ObjectKind};
+use crate::storage::layout::{Content, NamedObject, ObjectKind};
 use crate::storage::local::LocalRepository;
 use crate::storage::pending::PendingObject;
 
@@ -140,22 +139,10 @@ impl DatasetStorage {
 
 /// The objects that must be in the repository already for `blocks` to be valid.
 fn introduced_objects(blocks: &[EncodedBlock], given: &[PendingObject]) -> HashSet<(ObjectKind, Multihash)> {
-    let mut introduced = HashSet::new();
-    for block in blocks {
-        let (data, checkpoint, prev_checkpoint) = match &block.block.event {
-            MetadataEvent::AddData(event) => (&event.new_data, &event.new_checkpoint, event.prev_checkpoint),
-            MetadataEvent::ExecuteTransform(event) => (&event.new_data, &event.new_checkpoint, event.prev_checkpoint),
-            _ => continue,
-        };
-        introduced.extend(data.as_ref().map(|data| (ObjectKind::Data, data.physical_hash)));
-        // A checkpoint that is only carried on was there when it was introduced.
-        let checkpoint = checkpoint.as_ref().map(|checkpoint| checkpoint.physical_hash);
-        introduced.extend(
-            checkpoint
-                .filter(|hash| Some(*hash) != prev_checkpoint)
-                .map(|hash| (ObjectKind::Checkpoint, hash)),
-        );
-    }
+    let named = blocks
+        .iter()
+        .flat_map(|block| NamedObject::introduced_by(&block.block.event));
+    let mut introduced: HashSet<_> = named.map(|object| (object.kind, object.hash)).collect();
     for object in given {
         introduced.remove(&(object.kind, object.hash));
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
 use url::Url;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -145,6 +145,30 @@ impl DatasetStorage {
         let path = self.object_path(kind, hash);
         let failed = |error, path: &Path| remote::store_error("an object cannot be read", path, error);
         let object = self.store().get(&path).await.map_err(|error| failed(error, &path))?;
+        let size = object.meta.size;
+        let bytes = object.into_stream().map_err(move |error| failed(error, &path)).boxed();
+        Ok(ObjectStream { size, bytes })
+    }
+
+    /// Starts to read a part of an object: the bytes from `range.start` up to `range.end` or the object's end, whichever comes first.
+    /// The size of the stream is that of the whole object.
+    ///
+    /// # Errors
+    /// `NotFound`; `Storage` if the range is empty or starts behind the object's end, or the store fails; also from the stream.
+    pub async fn open_object_range(
+        &self,
+        kind: ObjectKind,
+        hash: &Multihash,
+        range: Range<u64>,
+    ) -> Result<ObjectStream> {
+        let path = self.object_path(kind, hash);
+        let failed = |error, path: &Path| remote::store_error("a part of an object cannot be read", path, error);
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
+        let object = self.store().get_opts(&path, options).await;
+        let object = object.map_err(|error| failed(error, &path))?;
         let size = object.meta.size;
         let bytes = object.into_stream().map_err(move |error| failed(error, &path)).boxed();
         Ok(ObjectStream { size, bytes })

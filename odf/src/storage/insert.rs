@@ -86,6 +86,15 @@ impl DatasetStorage {
         self.insert_all(vec![Insert::block(hash, bytes)]).await
     }
 
+    /// Stores blocks as they are, under their hashes, at the same time. Otherwise as [`Self::put_block`].
+    ///
+    /// # Errors
+    /// As [`Self::put_block`]; some of the blocks may be stored then.
+    pub async fn put_blocks(&self, blocks: impl IntoIterator<Item = (Multihash, Bytes)>) -> Result<()> {
+        let inserts = blocks.into_iter().map(|(hash, bytes)| Insert::block(hash, bytes));
+        self.insert_all(inserts.collect()).await
+    }
+
     /// Stores an object under its hash. Storing it again is no failure. On success it is durable.
     ///
     /// The hash of bytes in memory is checked. That of a file is not: who wrote the file has computed it on the way,
@@ -109,6 +118,24 @@ impl DatasetStorage {
             None => storage.repository.new_temporary_file(),
         })
         .await
+    }
+
+    /// A file to receive an object in that is named by its hash and comes in pieces. What an earlier attempt left is in it, also
+    /// after a crash; while another process receives the same object, it is a fresh one. It stays where it is when it is dropped,
+    /// see [`PendingFile::set_kept`]; files that nobody goes on with are deleted when the repository is opened a week later.
+    ///
+    /// # Errors
+    /// `Io` if it cannot be opened or created.
+    pub async fn partial_file(&self, kind: ObjectKind, hash: &Multihash) -> Result<PendingFile> {
+        let (storage, name) = (self.clone(), format!("{}-{hash}", kind.folder()));
+        let found = blocking(move || match storage.repository.local() {
+            Some(local) => local.partial_file(&storage.id, &name),
+            None => storage.repository.partial_file(&name),
+        });
+        match found.await? {
+            Some(file) => Ok(file),
+            None => self.new_pending_file().await,
+        }
     }
 
     /// Makes all of `inserts` durable, at the same time where possible.

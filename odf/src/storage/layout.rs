@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{DatasetId, Multicodec, Multihash};
+use crate::metadata::MetadataEvent;
 
 /// [`codec::MAX_BLOCK_SIZE`](crate::codec::MAX_BLOCK_SIZE) as the size of a file.
 pub(super) const MAX_BLOCK_SIZE: u64 = codec::MAX_BLOCK_SIZE as u64;
@@ -35,6 +36,34 @@ pub enum ObjectKind {
     Checkpoint,
 }
 
+/// An object as a block names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NamedObject {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// SHA3-256 of its bytes.
+    pub hash: Multihash,
+    /// How many bytes it has, according to the block.
+    pub size: u64,
+}
+
+impl NamedObject {
+    /// The objects that an event adds to the dataset.
+    pub fn introduced_by(event: &MetadataEvent) -> impl Iterator<Item = Self> + use<> {
+        let data = event.new_data().map(|data| Self {
+            kind: ObjectKind::Data,
+            hash: data.physical_hash,
+            size: data.size,
+        });
+        let checkpoint = event.new_checkpoint().map(|checkpoint| Self {
+            kind: ObjectKind::Checkpoint,
+            hash: checkpoint.physical_hash,
+            size: checkpoint.size,
+        });
+        data.into_iter().chain(checkpoint)
+    }
+}
+
 /// Everything that is named by its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Content {
@@ -42,13 +71,23 @@ pub(super) enum Content {
     Object(ObjectKind),
 }
 
+impl ObjectKind {
+    /// The folder that holds it in a dataset, and its part of a dataset's address.
+    #[must_use]
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Checkpoint => "checkpoints",
+        }
+    }
+}
+
 impl Content {
     /// The folder that holds it.
     pub(super) const fn folder(self) -> &'static str {
         match self {
             Self::Block => "blocks",
-            Self::Object(ObjectKind::Data) => "data",
-            Self::Object(ObjectKind::Checkpoint) => "checkpoints",
+            Self::Object(kind) => kind.folder(),
         }
     }
 
@@ -84,7 +123,7 @@ pub(super) fn parse_folder_name(name: &str) -> Option<DatasetId> {
 ///
 /// # Errors
 /// `Malformed` unless it is exactly the 69 characters of a SHA3-256 multihash.
-pub(super) fn parse_head(bytes: &[u8]) -> Result<Multihash> {
+pub(crate) fn parse_head(bytes: &[u8]) -> Result<Multihash> {
     let malformed = |reason: &str| {
         Error::malformed(format!(
             "refs/head {reason}; it must be exactly the {HEAD_LEN} characters of a block's hash, such as f1620..., without a line break"

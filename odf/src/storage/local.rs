@@ -109,6 +109,14 @@ impl LocalRepository {
         PendingFile::create_in(&folder).map_err(|error| io_error("a temporary file cannot be created", &folder, error))
     }
 
+    /// A file to receive an object in, with what was received before; `None` while another process has it.
+    pub(super) fn partial_file(&self, id: &DatasetId, name: &str) -> Result<Option<PendingFile>> {
+        self.prepare(id)?;
+        let folder = self.dataset_folder(id);
+        PendingFile::resume_in(&folder, name)
+            .map_err(|error| io_error("a partial file cannot be opened", &folder, error))
+    }
+
     /// Makes the bytes of an object durable under a pending name; `None` if the repository has the object.
     pub(super) fn stage(&self, id: &DatasetId, insert: Insert) -> Result<Option<Staged>> {
         let target = self.content_path(id, insert.content, &insert.hash);

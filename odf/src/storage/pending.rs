@@ -1,13 +1,13 @@
 //! Files on their way into a repository.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::Result;
 use crate::identity::Multihash;
@@ -18,6 +18,15 @@ const PREFIX: &str = ".pending-";
 
 /// How many random characters follow.
 const RANDOM_LEN: usize = 16;
+
+/// What the names of files start with that hold the first part of an object whose hash is known; the rest may come later.
+const PARTIAL_PREFIX: &str = ".partial-";
+
+/// A partial file that nobody has gone on with for this long is garbage.
+const PARTIAL_ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How often a partial file is opened anew because another process moved it away meanwhile.
+const RESUME_ATTEMPTS: usize = 8;
 
 /// A pending file that nobody has written to for this long, and that no living process holds, is garbage.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -42,6 +51,37 @@ impl PendingFile {
             .tempfile_in(folder)?;
         file.as_file().try_lock()?;
         Ok(Self { file })
+    }
+
+    /// Opens the partial file `name` in `folder`, or creates it; `None` while somebody else holds it. It is kept when it is dropped. Blocks.
+    pub(super) fn resume_in(folder: &Path, name: &str) -> io::Result<Option<Self>> {
+        let path = folder.join(format!("{PARTIAL_PREFIX}{name}"));
+        for _ in 0..RESUME_ATTEMPTS {
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Who held it before may have moved it into place: then this is an object and not to be written to.
+            let (held, named) = (file.metadata()?, std::fs::symlink_metadata(&path));
+            if named.is_ok_and(|named| named.is_file() && (named.dev(), named.ino()) == (held.dev(), held.ino())) {
+                let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(&path)?);
+                file.disable_cleanup(true);
+                return Ok(Some(Self { file }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Says whether the file stays when this value is dropped, so that a later attempt can go on with it.
+    pub fn set_kept(&mut self, kept: bool) {
+        self.file.disable_cleanup(kept);
     }
 
     /// Where it is.
@@ -142,13 +182,15 @@ pub(super) fn sweep(folder: &Path, now: SystemTime) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let is_ours = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX))
-            .is_some_and(|random| {
-                random.len() == RANDOM_LEN && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
-            });
-        if is_ours && is_abandoned(&entry.path(), now).unwrap_or(false) {
+        let Some(name) = name.to_str() else { continue };
+        let is_random =
+            |random: &str| random.len() == RANDOM_LEN && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let patience = match (name.strip_prefix(PREFIX), name.strip_prefix(PARTIAL_PREFIX)) {
+            (Some(random), _) if is_random(random) => ABANDONED_AFTER,
+            (None, Some(_)) => PARTIAL_ABANDONED_AFTER,
+            _ => continue,
+        };
+        if is_abandoned(&entry.path(), patience, now).unwrap_or(false) {
             match std::fs::remove_file(entry.path()) {
                 Ok(()) => tracing::info!(file.path = %entry.path().display(), "deleted what a dead process had left"),
                 Err(error) => tracing::debug!(file.path = %entry.path().display(), %error, "a left-over file stays"),
@@ -158,10 +200,10 @@ pub(super) fn sweep(folder: &Path, now: SystemTime) {
 }
 
 /// Age alone would take a file from a writer that waits, the lock alone one that was created a moment ago.
-fn is_abandoned(path: &Path, now: SystemTime) -> io::Result<bool> {
+fn is_abandoned(path: &Path, patience: Duration, now: SystemTime) -> io::Result<bool> {
     let metadata = std::fs::symlink_metadata(path)?;
     let is_old = now
         .duration_since(metadata.modified()?)
-        .is_ok_and(|age| age >= ABANDONED_AFTER);
+        .is_ok_and(|age| age >= patience);
     Ok(metadata.is_file() && is_old && File::open(path)?.try_lock().is_ok())
 }

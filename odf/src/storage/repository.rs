@@ -317,6 +317,16 @@ impl Repository {
         &self.inner.large_uploads
     }
 
+    /// A file to receive an object in before its upload, with what was received before; `None` while another process has it. Blocks.
+    pub(super) fn partial_file(&self, name: &str) -> Result<Option<PendingFile>> {
+        let folder: &FilePath = &self.inner.temp_dir;
+        PendingFile::resume_in(folder, name).map_err(|error| {
+            Error::new(ErrorKind::Io, "a partial file cannot be opened")
+                .with_context("path", folder.display())
+                .with_source(error)
+        })
+    }
+
     /// A file to write to before its upload. Blocks.
     pub(super) fn new_temporary_file(&self) -> Result<PendingFile> {
         let folder: &FilePath = &self.inner.temp_dir;
