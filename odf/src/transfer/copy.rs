@@ -48,9 +48,9 @@ async fn attempt(
     meter: &Meter<'_>,
 ) -> Result<Option<CopyOutcome>> {
     let retry = &options.retry;
-    let head = retry.run(async || source.head().await).await?;
+    let head = retry.run(|| source.head()).await?;
     let head = head.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such dataset at the source"))?;
-    let from = retry.run(async || target.head().await).await?;
+    let from = retry.run(|| target.head()).await?;
     if from == Some(head) {
         return Ok(Some(CopyOutcome::UpToDate { head }));
     }
@@ -81,8 +81,8 @@ async fn attempt(
         progress.objects_total = objects.len() as u64;
         progress.bytes_total = objects.iter().map(|object| object.size).fold(0, u64::saturating_add);
     });
-    stream::iter(&objects)
-        .map(|object| copy_object(source, target, object, options, meter))
+    stream::iter(objects)
+        .map(|object| async move { copy_object(source, target, &object, options, meter).await })
         .buffer_unordered(options.parallel.max(1))
         .try_collect::<()>()
         .await?;
@@ -90,10 +90,7 @@ async fn attempt(
         // The name comes first, so that nobody sees the dataset without it.
         storage.set_alias(alias).await?;
     }
-    match retry
-        .run(async || target.swap_head(from, head, options.force).await)
-        .await?
-    {
+    match retry.run(|| target.swap_head(from, head, options.force)).await? {
         HeadSwap::Swapped => Ok(Some(CopyOutcome::Copied {
             relation,
             from,
@@ -126,7 +123,7 @@ async fn copy_object(
     options: &CopyOptions,
     meter: &Meter<'_>,
 ) -> Result<()> {
-    let there = options.retry.run(async || target.object_size(object).await).await?;
+    let there = options.retry.run(|| target.object_size(object)).await?;
     if there == Some(object.size) {
         meter.update(|progress, stats| {
             progress.objects += 1;
@@ -138,7 +135,7 @@ async fn copy_object(
     match target {
         Place::Stored(storage) => receive(source, storage, object, options, meter).await?,
         Place::Remote(remote) => {
-            let send = async || {
+            let send = || async {
                 let bytes = source.open_object(object, 0).await?;
                 meter.update(|_, stats| stats.bytes += object.size);
                 remote.put_object(object, bytes).await

@@ -47,7 +47,7 @@ impl Incoming {
         let mut blocks = std::mem::take(&mut self.held);
         self.held_bytes = 0;
         blocks.reverse();
-        retry.run(async || target.put_blocks(blocks.clone()).await).await
+        retry.run(|| target.put_blocks(blocks.clone())).await
     }
 
     /// The objects that the new blocks introduce, oldest first.

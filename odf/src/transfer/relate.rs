@@ -91,12 +91,12 @@ impl Walk<'_> {
             crate::chain::read::check_link(&block, named_by)?;
             return Ok(block);
         }
-        let read = async || self.source.linked_block(hash, named_by).await;
+        let read = || self.source.linked_block(hash, named_by);
         self.options.retry.run(read).await
     }
 
     async fn target_block(&self, hash: Multihash, named_by: Option<u64>) -> Result<EncodedBlock> {
-        let read = async || self.target.linked_block(hash, named_by).await;
+        let read = || self.target.linked_block(hash, named_by);
         self.options.retry.run(read).await
     }
 

@@ -27,7 +27,7 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// Runs `work` until it succeeds, fails for good, or has failed often enough.
-    pub(super) async fn run<T>(&self, mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    pub(super) async fn run<T, F: Future<Output = Result<T>>>(&self, mut work: impl FnMut() -> F) -> Result<T> {
         let mut failed = 0;
         loop {
             match work().await {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The files of a dataset by their path below its root.
-type Files = BTreeMap<String, Bytes>;
+pub(crate) type Files = BTreeMap<String, Bytes>;
 
 /// Reads the chain from the head, checks every hash and layout on the way; newest block first.
 fn chain(files: &Files) -> Vec<EncodedBlock> {
@@ -107,8 +107,10 @@ fn verify_schema(files: &Files, blocks: &[EncodedBlock]) {
     }
 }
 
-fn files_below(root: &Path) -> Files {
-    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+pub(crate) fn files_below(root: &Path) -> Files {
+    let entries = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    // Beside the folders, a repository of ours has a lock file.
+    let folders = entries.filter(|path| path.is_dir());
     let paths = folders.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     let name = |path: &Path| path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
     paths

@@ -7,11 +7,11 @@
     reason = "a test that cannot go on has failed"
 )]
 
-mod blocks;
+pub(crate) mod blocks;
 mod conformance;
 mod crash;
 mod local;
 mod lossy;
 mod lost_answers;
-mod s3;
-mod weed;
+pub(crate) mod s3;
+pub(crate) mod weed;

@@ -49,7 +49,7 @@ async fn wrong_secrets_are_refused(weed: &Weed) {
     assert!(error.message().contains("credentials"), "{error}");
 }
 
-fn options(weed: &Weed, secret: &str) -> RepositoryOptions {
+pub(crate) fn options(weed: &Weed, secret: &str) -> RepositoryOptions {
     RepositoryOptions {
         s3: S3Options {
             endpoint: Some(weed.endpoint()),
