@@ -6,6 +6,7 @@
 mod encode;
 mod environment;
 mod gateway;
+mod merges;
 mod node;
 mod pushes;
 mod python;
@@ -32,6 +33,9 @@ struct Arguments {
     /// Prints the results as JSON and leaves docs/benchmarks.md alone.
     #[arg(long)]
     json: bool,
+    /// Divides the sizes of what `merges` writes, for trying it out.
+    #[arg(long, default_value_t = 1)]
+    divide: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,6 +44,8 @@ enum Bench {
     Gateway,
     /// Many clients that push small batches to one dataset.
     Pushes,
+    /// Writes into large datasets with a primary key.
+    Merges,
 }
 
 #[tokio::main]
@@ -52,6 +58,9 @@ async fn main() -> Result<()> {
     }
     if arguments.name.is_none_or(|name| name == Bench::Pushes) {
         pushes::run(&environment, &mut report).await?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Merges) {
+        merges::run(arguments.divide, &mut report).await?;
     }
     report.print(arguments.json, arguments.name.is_none())
 }

@@ -166,7 +166,7 @@ pub(crate) async fn reindex(merger: &Merger, storage: &DatasetStorage) -> Result
 fn prepare(columns: &Arc<Columns>, rows: BatchStream) -> Batches {
     let columns = Arc::clone(columns);
     let pieces = rows
-        .map_ok(|batch| stream::iter(sort::pieces(&batch).map(Result::Ok)))
+        .map_ok(|batch| stream::iter(sort::small_batches(batch)))
         .try_flatten();
     let mut count = 0;
     let prepared = pieces.map(move |batch: Result<RecordBatch>| {

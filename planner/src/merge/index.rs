@@ -74,7 +74,7 @@ pub(super) enum Content {
 /// Sizes that decide when runs are written and merged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options {
-    /// Rows of a block, the unit of reading.
+    /// Rows of a block, the unit of reading. Looking up a key costs reading one, and a block costs a line of the footer.
     pub(super) block_rows: usize,
     /// Runs in memory become a file when they have so many rows, or hold so many blocks of the chain.
     pub(super) memory_rows: u64,
@@ -90,7 +90,7 @@ pub(super) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            block_rows: 1024,
+            block_rows: 512,
             memory_rows: 32 * 1024,
             memory_blocks: 256,
             ratio: 8,

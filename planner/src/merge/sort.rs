@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::SortOptions;
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{SortOptions, take_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -59,6 +59,17 @@ pub(super) fn merge_by_key(engine: &Engine, schema: &SchemaRef, mut streams: Vec
         .with_round_robin_tie_breaker(false)
         .build()?;
     Ok(own(merged))
+}
+
+/// A large batch in pieces of moderate size, each with memory of its own: the sort counts what its batches hold on to.
+pub(super) fn small_batches(batch: RecordBatch) -> impl Iterator<Item = Result<RecordBatch>> {
+    let is_small = batch.num_rows() <= 2 * BATCH_ROWS;
+    let whole = is_small.then(|| Ok(batch.clone()));
+    let copies = pieces(&batch).map(|piece| {
+        let rows = UInt32Array::from_iter_values(0..piece.num_rows() as u32);
+        Ok(take_record_batch(&piece, &rows)?)
+    });
+    whole.into_iter().chain(copies.take_while(move |_| !is_small))
 }
 
 /// A batch in pieces of moderate size.

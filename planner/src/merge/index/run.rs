@@ -4,21 +4,20 @@
 //!  block 0 | block 1 | ... | filter 0 | filter 1 | ... | footer
 //! ```
 //!
-//! A block is an Arrow IPC stream of one batch, compressed; each has a checksum in the footer, which is such a stream
+//! A block is an Arrow IPC stream of one batch, compressed as a whole; each has a checksum in the footer, which is such a stream
 //! too and has the first key and the end of each block. Filters tell that a key is not in a block without reading it.
 //! The manifest has the checksum of filters and footer.
 
 use std::fmt;
-use std::io::Cursor;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::buffer::Buffer;
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::{SchemaRef, UInt32Type, UInt64Type};
-use arrow::ipc::CompressionType;
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use jetway_odf::storage::DerivedStore;
@@ -179,7 +178,7 @@ impl StoredRun {
             .map(move |entries| {
                 let entries = entries?;
                 let Some(after) = &after else { return Ok(entries) };
-                let start = lower_bound(keys(&entries)?, 0, |key| key > after.as_slice());
+                let start = lower_bound(keys(&entries)?, 0..entries.num_rows(), |key| key > after.as_slice());
                 Ok(entries.slice(start, entries.num_rows() - start))
             });
         entries.boxed()
@@ -195,8 +194,8 @@ impl StoredRun {
         if blocks == 0 || key > self.bounds.value(blocks) {
             return None;
         }
-        // The last key of the run is no start of a block.
-        let behind = lower_bound(&self.bounds.slice(0, blocks), 0, |first| first > key);
+        // The last key of the run, which is behind them, is no start of a block.
+        let behind = lower_bound(&self.bounds, 0..blocks, |first| first > key);
         behind.checked_sub(1)
     }
 
@@ -361,16 +360,16 @@ async fn read(store: &DerivedStore, path: &Path, record: &RunRecord, ranges: &[R
 }
 
 fn pack(batch: &RecordBatch) -> Result<Vec<u8>> {
-    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
-    let mut writer = StreamWriter::try_new_with_options(Vec::new(), batch.schema_ref(), options)?;
+    let mut writer = StreamWriter::try_new(Vec::new(), batch.schema_ref())?;
     writer.write(batch)?;
-    Ok(writer.into_inner()?)
+    // Not by way of the writer's own option: that compresses, and later allocates, for each of many small buffers.
+    Ok(lz4_flex::block::compress_prepend_size(&writer.into_inner()?))
 }
 
 /// The only batch of a stream; none if the bytes are not that.
 fn unpack(bytes: &[u8]) -> Option<RecordBatch> {
-    let mut reader = StreamReader::try_new(Cursor::new(bytes), None).ok()?;
-    reader.next()?.ok()
+    let mut plain = Buffer::from_vec(lz4_flex::block::decompress_size_prepended(bytes).ok()?);
+    StreamDecoder::new().decode(&mut plain).ok()?
 }
 
 fn cannot_write(error: std::io::Error) -> Error {

@@ -1,5 +1,6 @@
 //! An index at one state of the dataset: a list of runs that nobody changes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt32Array};
@@ -170,7 +171,7 @@ impl Version {
 /// The rows of a run in memory behind a key.
 pub(super) fn scan_memory(run: &RecordBatch, after: Option<&[u8]>) -> Result<Batches> {
     let start = match after {
-        Some(after) => lower_bound(keys(run)?, 0, |key| key > after),
+        Some(after) => lower_bound(keys(run)?, 0..run.num_rows(), |key| key > after),
         None => 0,
     };
     let rest = run.slice(start, run.num_rows() - start);
@@ -228,7 +229,7 @@ impl Found {
         let mut from = 0;
         for index in open {
             let key = wanted.value(*index);
-            from = lower_bound(keys, from, |found| found >= key);
+            from = lower_bound(keys, from..keys.len(), |found| found >= key);
             if from == keys.len() {
                 break;
             }
@@ -251,9 +252,9 @@ impl Found {
     }
 }
 
-/// The first position from `from` on for which `reached` holds; it holds for all behind it.
-pub(super) fn lower_bound(keys: &BinaryArray, from: usize, reached: impl Fn(&[u8]) -> bool) -> usize {
-    let (mut low, mut high) = (from, keys.len());
+/// The first position of a range for which `reached` holds, or its end. It holds for all behind the first.
+pub(super) fn lower_bound(keys: &BinaryArray, range: Range<usize>, reached: impl Fn(&[u8]) -> bool) -> usize {
+    let (mut low, mut high) = (range.start, range.end);
     while low < high {
         let middle = low + (high - low) / 2;
         if reached(keys.value(middle)) {
