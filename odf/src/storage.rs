@@ -32,6 +32,7 @@
 mod commit;
 mod dataset;
 mod derived;
+mod gc;
 mod head;
 mod insert;
 mod layout;
@@ -44,6 +45,7 @@ mod repository;
 pub use commit::CommitOutcome;
 pub use dataset::{DatasetStorage, ObjectStream};
 pub use derived::DerivedStore;
+pub use gc::{Garbage, GarbageOptions, GarbageReport, LeftAlone, MIN_GRACE};
 pub use head::HeadSwap;
 pub(crate) use layout::parse_head;
 pub use layout::{NamedObject, ObjectKind};

@@ -1,5 +1,7 @@
 //! The names of things within a dataset's folder.
 
+use std::time::Duration;
+
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,10 @@ pub(super) const MAX_BLOCK_SIZE: u64 = codec::MAX_BLOCK_SIZE as u64;
 
 /// Largest `refs/head` or `info/alias` that is read, in bytes.
 pub(super) const MAX_SIDE_FILE_SIZE: u64 = 4096;
+
+/// Objects younger than this are not made young again by a writer that finds them. Well below the shortest grace period of
+/// garbage collection.
+pub(super) const YOUNG_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Length of `refs/head`, in bytes.
 const HEAD_LEN: usize = 69;

@@ -1,7 +1,7 @@
 //! Repositories on a file system. Everything here blocks; callers run it off the async threads.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind as IoErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -122,7 +122,12 @@ impl LocalRepository {
         let target = self.content_path(id, insert.content, &insert.hash);
         let size = insert.source.size();
         match std::fs::metadata(&target) {
-            Ok(metadata) if metadata.len() == size => return Ok(None),
+            Ok(metadata) if metadata.len() == size => {
+                if make_young(&target, &metadata).is_ok() {
+                    return Ok(None);
+                }
+                // It was collected as garbage, or belongs to another user: a new file takes its place.
+            }
             Ok(metadata) => tracing::warn!(
                 file.path = %target.display(), file.size = metadata.len(), expected.size = size,
                 "an object of the wrong size is replaced"
@@ -316,6 +321,18 @@ pub(super) fn read_file(path: &Path, limit: u64) -> Result<Option<Bytes>> {
         return Err(layout::too_large(limit).with_context("path", path.display()));
     }
     Ok(Some(bytes.into()))
+}
+
+/// Keeps garbage collection from an object that was there before it is named.
+fn make_young(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    let now = SystemTime::now();
+    let is_young = now
+        .duration_since(metadata.modified()?)
+        .is_ok_and(|age| age < layout::YOUNG_FOR);
+    if is_young {
+        return Ok(());
+    }
+    File::open(path)?.set_modified(now)
 }
 
 /// Makes the names within a folder durable.

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::Utc;
 use object_store::path::Path;
-use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion, WriteMultipart};
+use object_store::{
+    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion, WriteMultipart,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Multihash;
@@ -70,11 +73,21 @@ pub(super) async fn read(store: &dyn ObjectStore, path: &Path, limit: u64) -> Re
 
 /// The size of an object; `None` if there is none.
 pub(super) async fn size(store: &dyn ObjectStore, path: &Path) -> Result<Option<u64>> {
+    Ok(examine(store, path).await?.map(|meta| meta.size))
+}
+
+async fn examine(store: &dyn ObjectStore, path: &Path) -> Result<Option<ObjectMeta>> {
     match store.head(path).await {
-        Ok(meta) => Ok(Some(meta.size)),
+        Ok(meta) => Ok(Some(meta)),
         Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(store_error("an object cannot be examined", path, error)),
     }
+}
+
+/// Whether garbage collection leaves an object alone, also if nothing names it.
+fn is_young(meta: &ObjectMeta) -> bool {
+    let age = Utc::now().signed_duration_since(meta.last_modified);
+    age.to_std().is_ok_and(|age| age < layout::YOUNG_FOR)
 }
 
 /// Puts an object where its hash says; does nothing if it is there.
@@ -96,10 +109,12 @@ pub(super) async fn upload(store: &Arc<dyn ObjectStore>, path: &Path, source: Ob
         };
         match error {
             StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } => {
-                match self::size(&**store, path).await? {
-                    Some(stored) if stored == size => return Ok(()),
+                match examine(&**store, path).await? {
+                    Some(stored) if stored.size == size && is_young(&stored) => return Ok(()),
+                    // Garbage collection may be about to remove it; put again, it is young.
+                    Some(stored) if stored.size == size => mode = PutMode::Overwrite,
                     Some(stored) => {
-                        tracing::warn!(object.path = %path, object.size = stored, expected.size = size, "an object of the wrong size is replaced");
+                        tracing::warn!(object.path = %path, object.size = stored.size, expected.size = size, "an object of the wrong size is replaced");
                         mode = PutMode::Overwrite;
                     }
                     // S3 answers so, too, when another request for the name is on its way.
@@ -119,7 +134,8 @@ pub(super) async fn upload(store: &Arc<dyn ObjectStore>, path: &Path, source: Ob
 
 async fn upload_large(store: &Arc<dyn ObjectStore>, path: &Path, source: ObjectSource) -> Result<()> {
     let size = source.size();
-    if self::size(&**store, path).await? == Some(size) {
+    let stored = examine(&**store, path).await?;
+    if stored.is_some_and(|stored| stored.size == size && is_young(&stored)) {
         return Ok(());
     }
     match upload_in_parts(store, path, source).await {

@@ -10,6 +10,7 @@
 pub(crate) mod blocks;
 mod conformance;
 mod crash;
+mod garbage;
 mod local;
 mod lossy;
 mod lost_answers;

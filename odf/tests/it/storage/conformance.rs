@@ -16,6 +16,10 @@ use jetway_odf::{ErrorKind, storage::RepositoryOptions};
 use object_store::{ObjectStoreExt, path::Path};
 
 use super::blocks;
+use super::garbage::{
+    a_chain_with_a_hole_has_no_garbage, a_short_grace_period_is_refused, links_that_cannot_be_read_keep_everything,
+    what_no_block_names_is_garbage, what_rows_link_to_is_no_garbage,
+};
 
 type Case = fn(Repository) -> BoxFuture<'static, ()>;
 
@@ -46,6 +50,11 @@ cases! {
     deleting_removes_everything
     aliases_are_kept
     stores_can_be_registered
+    what_no_block_names_is_garbage
+    a_short_grace_period_is_refused
+    a_chain_with_a_hole_has_no_garbage
+    what_rows_link_to_is_no_garbage
+    links_that_cannot_be_read_keep_everything
 }
 
 /// Runs every case, each on a repository of its own.

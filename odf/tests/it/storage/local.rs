@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use chrono::{TimeDelta, Utc};
 use jetway_odf::ErrorKind;
 use jetway_odf::identity::Multihash;
-use jetway_odf::storage::{CommitOutcome, ObjectKind, ObjectSource, Repository, RepositoryOptions};
+use jetway_odf::storage::{CommitOutcome, GarbageOptions, ObjectKind, ObjectSource, Repository, RepositoryOptions};
 use tempfile::TempDir;
 
 use super::{blocks, conformance};
@@ -192,4 +193,67 @@ fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort_unstable();
     names
+}
+
+#[tokio::test]
+async fn an_old_object_that_is_put_again_is_no_garbage_for_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = open(folder.path()).await;
+    let (dataset, _) = blocks::create(&repository).await;
+    let bytes = blocks::random_bytes(100);
+    let hash = Multihash::sha3_256(&bytes);
+    let file = folder
+        .path()
+        .join(dataset.id().to_multibase())
+        .join(format!("data/{hash}"));
+    let options = GarbageOptions {
+        now: Utc::now(),
+        grace: TimeDelta::days(1),
+        dry_run: false,
+    };
+    let put = async || {
+        dataset
+            .put_object(ObjectKind::Data, hash, bytes.clone().into())
+            .await
+            .unwrap()
+    };
+    put().await;
+    let long_ago = SystemTime::now() - Duration::from_secs(3 * 24 * 60 * 60);
+    let age = || {
+        File::open(&file)
+            .unwrap()
+            .set_times(FileTimes::new().set_modified(long_ago))
+            .unwrap();
+    };
+    age();
+    // A writer that is about to commit a block that names it.
+    put().await;
+    let report = dataset.collect_garbage(&options).await.unwrap();
+    assert_eq!((report.garbage.len(), report.too_young), (0, 1));
+    age();
+    assert_eq!(dataset.collect_garbage(&options).await.unwrap().garbage.len(), 1);
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn pending_files_are_garbage_once_nobody_holds_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = open(folder.path()).await;
+    let (dataset, _) = blocks::create(&repository).await;
+    let held = dataset.new_pending_file().await.unwrap();
+    let abandoned = folder
+        .path()
+        .join(dataset.id().to_multibase())
+        .join("data/.pending-0123456789abcdef");
+    fs::write(&abandoned, "half a slice").unwrap();
+    let options = GarbageOptions {
+        now: Utc::now() + TimeDelta::days(3),
+        grace: TimeDelta::days(1),
+        dry_run: false,
+    };
+    let report = dataset.collect_garbage(&options).await.unwrap();
+    let [garbage] = report.garbage.try_into().unwrap();
+    assert_eq!(garbage.path, "data/.pending-0123456789abcdef");
+    assert!(!abandoned.exists());
+    assert!(held.path().exists());
 }
