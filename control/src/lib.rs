@@ -12,6 +12,7 @@
 mod accounts;
 mod authentication;
 mod clock;
+pub mod datasets;
 mod error;
 pub mod http;
 mod node_key;
@@ -24,5 +25,5 @@ pub use authentication::{Authentication, Login};
 pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use node_key::NodeKey;
-pub use registry::StorageCatalog;
+pub use registry::{RegisteredDataset, StorageCatalog};
 pub use tokens::{AccessToken, AccessTokens, LoginTokens};

@@ -21,9 +21,9 @@ mod kind;
 #[cfg(test)]
 mod tests;
 
-use index::{Entry, Index};
+use index::{Entry, Index, Reservation};
 
-/// How long a listing of the repository counts as fresh.
+/// How long a listing of the repository, and the name of a dataset, count as fresh.
 const LISTING_AGE: Duration = Duration::from_secs(1);
 
 /// How many side files and heads are read at the same time.
@@ -66,7 +66,48 @@ impl StorageCatalog {
         }
     }
 
-    /// Brings the index forward by the datasets that were made elsewhere, unless that was done a moment ago.
+    /// Every dataset by its names, ordered by account and name, whatever state its chain is in. Reads names only.
+    ///
+    /// # Errors
+    /// When storage does not answer.
+    pub async fn registered(&self, _subject: &Subject) -> Result<Vec<RegisteredDataset>> {
+        let ids: Vec<DatasetId> = self.repository.list_with_damaged().try_collect().await?;
+        let aliases = stream::iter(ids)
+            .map(async |id| {
+                let alias = self.stored_alias(&id).await?;
+                Ok::<_, Error>(RegisteredDataset { id, alias })
+            })
+            .buffered(CONCURRENT_READS);
+        let mut found: Vec<RegisteredDataset> = aliases.try_collect().await?;
+        found.sort_by(|a, b| (&a.alias, a.id).cmp(&(&b.alias, b.id)));
+        Ok(found)
+    }
+
+    /// Keeps a name that no dataset has, apart from `but`, for the caller.
+    pub(crate) async fn reserve(&self, alias: &DatasetAlias, but: Option<&DatasetId>) -> Result<Reservation> {
+        let reserved = self.index.reserve(alias).ok_or_else(|| taken(alias))?;
+        match self.by_alias(alias).await? {
+            Some(other) if Some(&other.id) != but => Err(taken(alias)),
+            _ => Ok(reserved),
+        }
+    }
+
+    /// Takes note of a dataset's new name.
+    pub(crate) fn renamed(&self, id: DatasetId, alias: DatasetAlias) {
+        self.index.insert(id, alias, None);
+    }
+
+    /// Takes note that a dataset is gone.
+    pub(crate) fn deleted(&self, id: &DatasetId) {
+        self.index.remove(id);
+    }
+
+    /// An alias with its account: the subject's own unless it names one.
+    pub(crate) fn full_alias(&self, subject: &Subject, alias: &DatasetAlias) -> DatasetAlias {
+        self.with_account(alias.clone(), subject.name())
+    }
+
+    /// Brings the index forward by the datasets that were made or renamed elsewhere, unless that was done a moment ago.
     async fn refresh(&self) -> Result<()> {
         let mut listed_at = self.listed_at.lock().await;
         if listed_at.is_some_and(|listed_at| listed_at.elapsed() < LISTING_AGE) {
@@ -74,13 +115,17 @@ impl StorageCatalog {
         }
         let started = Instant::now();
         let ids: Vec<DatasetId> = self.repository.list().try_collect().await?;
-        let unknown = ids.iter().copied().filter(|id| self.index.get(id).is_none());
-        let mut aliases = stream::iter(unknown)
-            .map(async |id| Ok::<_, Error>((id, self.stored_alias(&id).await?)))
+        let mut known = stream::iter(ids)
+            .map(async |id| match self.index.get(&id) {
+                Some(entry) => self.current_alias(&entry).await.map(drop),
+                None => {
+                    let alias = self.stored_alias(&id).await?;
+                    self.index.insert(id, alias, None);
+                    Ok(())
+                }
+            })
             .buffered(CONCURRENT_READS);
-        while let Some((id, alias)) = aliases.try_next().await? {
-            self.index.insert(id, alias, None);
-        }
+        while let Some(()) = known.try_next().await? {}
         *listed_at = Some(started);
         Ok(())
     }
@@ -114,10 +159,14 @@ impl StorageCatalog {
         }
     }
 
-    /// A dataset at its current head; `None` when it has been deleted.
+    /// A dataset at its current head, by the name that it has now; `None` when it has been deleted.
     async fn pin(&self, entry: &Entry) -> Result<Option<PinnedDataset>> {
         let storage = self.repository.dataset(entry.id);
-        let Some(head) = storage.head().await? else {
+        let (head, alias) = futures::try_join!(
+            async { Ok::<_, Error>(storage.head().await?) },
+            self.current_alias(entry)
+        )?;
+        let Some(head) = head else {
             self.index.remove(&entry.id);
             return Ok(None);
         };
@@ -131,22 +180,33 @@ impl StorageCatalog {
         };
         Ok(Some(PinnedDataset {
             id: entry.id,
-            alias: entry.alias.clone(),
+            alias,
             kind,
             storage,
             head,
         }))
     }
 
+    /// The alias, read again now and then because somebody else may have renamed the dataset.
+    async fn current_alias(&self, entry: &Entry) -> Result<DatasetAlias> {
+        if entry.read_at.elapsed() < LISTING_AGE {
+            return Ok(entry.alias.clone());
+        }
+        let alias = self.stored_alias(&entry.id).await?;
+        self.index.insert(entry.id, alias.clone(), entry.kind);
+        Ok(alias)
+    }
+
     async fn by_alias(&self, alias: &DatasetAlias) -> Result<Option<PinnedDataset>> {
         if let Some(entry) = self.index.find(alias)
             && let Some(dataset) = self.pin(&entry).await?
+            && dataset.alias == *alias
         {
             return Ok(Some(dataset));
         }
         self.refresh().await?;
         match self.index.find(alias) {
-            Some(entry) => self.pin(&entry).await,
+            Some(entry) => Ok(self.pin(&entry).await?.filter(|dataset| dataset.alias == *alias)),
             None => Ok(None),
         }
     }
@@ -190,7 +250,7 @@ impl DatasetCatalog for StorageCatalog {
             Ok::<_, Error>(stream::iter(self.index.all()).map(Ok::<_, Error>))
         })
         .try_flatten()
-        .map_ok(async |entry| self.pin(&entry).await)
+        .map_ok(async |entry| readable(&entry, self.pin(&entry).await))
         .try_buffered(CONCURRENT_READS)
         .try_filter_map(async |dataset| Ok(dataset))
         .boxed()
@@ -214,23 +274,10 @@ impl DatasetCatalog for StorageCatalog {
         blocks: Vec<EncodedBlock>,
         objects: Vec<PendingObject>,
     ) -> Result<PinnedDataset> {
-        let alias = self.with_account(alias.clone(), subject.name());
-        if !owns(subject, &alias) {
-            return Err(Error::new(
-                ErrorKind::PermissionDenied,
-                "you can make datasets in your own account only; leave the account out, or ask an administrator",
-            )
-            .with_context("dataset", alias.to_string())
-            .with_context("account", subject.name().to_string()));
-        }
+        let alias = self.full_alias(subject, alias);
+        allow_creation(subject, &alias)?;
         let (id, kind) = seed(&blocks)?;
-        let _reserved = self.index.reserve(&alias).ok_or_else(|| taken(&alias))?;
-        self.refresh().await?;
-        if let Some(entry) = self.index.find(&alias)
-            && self.pin(&entry).await?.is_some()
-        {
-            return Err(taken(&alias));
-        }
+        let _reserved = self.reserve(&alias, None).await?;
         let storage = match self.repository.create_dataset(id).await {
             Err(error) if error.kind() == jetway_odf::ErrorKind::Conflict => {
                 return Err(taken(&alias).with_source(error));
@@ -269,8 +316,50 @@ impl DatasetCatalog for StorageCatalog {
     }
 }
 
+/// A dataset by its identity and its name, which is present with its account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredDataset {
+    /// Its identity.
+    pub id: DatasetId,
+    /// Its account and name.
+    pub alias: DatasetAlias,
+}
+
+impl From<&PinnedDataset> for RegisteredDataset {
+    fn from(dataset: &PinnedDataset) -> Self {
+        Self {
+            id: dataset.id,
+            alias: dataset.alias.clone(),
+        }
+    }
+}
+
+/// A dataset whose blocks are damaged is left out of listings, so that it does not hide the others.
+fn readable(entry: &Entry, pinned: Result<Option<PinnedDataset>>) -> Result<Option<PinnedDataset>> {
+    match pinned {
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
+            tracing::warn!(dataset.id = %entry.id, %error, "a damaged dataset is left out");
+            Ok(None)
+        }
+        pinned => pinned,
+    }
+}
+
+/// Datasets are made in the own account, by admins in any.
+pub(crate) fn allow_creation(subject: &Subject, alias: &DatasetAlias) -> Result<()> {
+    if owns(subject, alias) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::PermissionDenied,
+        "you can make datasets in your own account only; leave the account out, or ask an administrator",
+    )
+    .with_context("dataset", alias.to_string())
+    .with_context("account", subject.name().to_string()))
+}
+
 /// Reading is for everybody, writing for the owner and admins.
-fn allow(subject: &Subject, alias: &DatasetAlias, access: Access) -> Result<()> {
+pub(crate) fn allow(subject: &Subject, alias: &DatasetAlias, access: Access) -> Result<()> {
     match access {
         Access::Read => Ok(()),
         Access::Write if owns(subject, alias) => Ok(()),
@@ -299,14 +388,14 @@ fn no_seed() -> Error {
     Error::new(ErrorKind::Internal, "a dataset was to be made without a Seed block")
 }
 
-fn not_found() -> Error {
+pub(crate) fn not_found() -> Error {
     Error::new(
         ErrorKind::NotFound,
         "there is no such dataset, or none that you may see",
     )
 }
 
-fn taken(alias: &DatasetAlias) -> Error {
+pub(crate) fn taken(alias: &DatasetAlias) -> Error {
     Error::new(
         ErrorKind::AlreadyExists,
         "there is a dataset of that name already; choose another name or append to it",

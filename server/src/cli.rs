@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{account, config, ingest, list, serve, sql, token};
+use crate::commands::{
+    account, config, delete, ingest, list, log, rename, reset, serve, set_watermark, sql, tail, token,
+};
 
 /// How long background threads may take once a command is done.
 const LEFTOVERS: Duration = Duration::from_secs(1);
@@ -37,6 +39,12 @@ enum Command {
     Sql(sql::Args),
     Ingest(ingest::Args),
     List(list::Args),
+    Log(log::Args),
+    Tail(tail::Args),
+    Rename(rename::Args),
+    Delete(delete::Args),
+    Reset(reset::Args),
+    SetWatermark(set_watermark::Args),
     /// Make, list and revoke access tokens, on the machine of the node.
     #[command(subcommand)]
     Token(token::Action),
@@ -81,6 +89,12 @@ fn run(cli: Cli) -> Result<()> {
             Command::Sql(args) => Box::pin(sql::run(args)).await,
             Command::Ingest(args) => Box::pin(ingest::run(args)).await,
             Command::List(args) => Box::pin(list::run(args)).await,
+            Command::Log(args) => Box::pin(log::run(args)).await,
+            Command::Tail(args) => Box::pin(tail::run(args)).await,
+            Command::Rename(args) => Box::pin(rename::run(args)).await,
+            Command::Delete(args) => Box::pin(delete::run(args)).await,
+            Command::Reset(args) => Box::pin(reset::run(args)).await,
+            Command::SetWatermark(args) => Box::pin(set_watermark::run(args)).await,
             Command::Token(action) => token::run(action),
             Command::Account(action) => account::run(action),
             Command::Config(args) => config::run(&args),

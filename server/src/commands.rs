@@ -2,9 +2,15 @@
 
 pub(crate) mod account;
 pub(crate) mod config;
+pub(crate) mod delete;
 pub(crate) mod ingest;
 pub(crate) mod list;
+pub(crate) mod log;
+pub(crate) mod rename;
+pub(crate) mod reset;
 pub(crate) mod serve;
+pub(crate) mod set_watermark;
 pub(crate) mod settings;
 pub(crate) mod sql;
+pub(crate) mod tail;
 pub(crate) mod token;

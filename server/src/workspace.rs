@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, bail};
-use futures::TryStreamExt;
-use jetway_control::StorageCatalog;
+use jetway_control::{RegisteredDataset, StorageCatalog};
 use jetway_odf::identity::{AccountName, DatasetAlias, DatasetAliasPattern};
 use jetway_planner::{Access, Clock, DatasetCatalog, PinnedDataset, Planner, Subject, TableName};
 
@@ -110,7 +109,7 @@ impl Workspace {
     /// The dataset of a name, pinned at its head.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or its head cannot be read.
     pub(crate) async fn dataset(&self, name: &DatasetArgument) -> Result<PinnedDataset> {
         match name {
             DatasetArgument::Name(name) => Ok(self.catalog.resolve(&self.subject, name, Access::Read).await?),
@@ -118,54 +117,75 @@ impl Workspace {
         }
     }
 
-    /// The datasets of all names and patterns, each once, in the order given.
+    /// The datasets of all names and patterns, each once, in the order given and whatever state they are in; all datasets
+    /// if there are no names.
     ///
     /// # Errors
     /// When there is no dataset of a name, or none that fits a pattern.
-    pub(crate) async fn datasets(&self, names: &[DatasetArgument]) -> Result<Vec<PinnedDataset>> {
-        let mut found: Vec<PinnedDataset> = Vec::new();
+    pub(crate) async fn registered(&self, names: &[DatasetArgument]) -> Result<Vec<RegisteredDataset>> {
+        let all = self.catalog.registered(&self.subject).await?;
+        if names.is_empty() {
+            return Ok(all);
+        }
+        let mut found: Vec<RegisteredDataset> = Vec::new();
         for name in names {
-            let fitting = match name {
-                DatasetArgument::Name(_) => vec![self.dataset(name).await?],
-                DatasetArgument::Pattern(text, pattern) => {
-                    let fitting = self.fitting(pattern).await?;
-                    if fitting.is_empty() {
-                        bail!("no dataset fits \"{text}\"; `jetway list` shows all");
-                    }
-                    fitting
+            let mut fits = false;
+            for dataset in all.iter().filter(|dataset| name.fits(dataset, &self.subject)) {
+                fits = true;
+                if !found.contains(dataset) {
+                    found.push(dataset.clone());
                 }
-            };
-            for dataset in fitting {
-                if found.iter().all(|other| other.id != dataset.id) {
-                    found.push(dataset);
+            }
+            match name {
+                DatasetArgument::Name(name) if !fits => {
+                    let name = full_name(name, &self.subject);
+                    bail!("there is no dataset {name}; `jetway list` shows all")
                 }
+                DatasetArgument::Pattern(text, _) if !fits => {
+                    bail!("no dataset fits \"{text}\"; `jetway list` shows all")
+                }
+                _ => {}
             }
         }
         Ok(found)
     }
 
-    /// All datasets, by account and name.
+    /// The datasets of all names and patterns as in [`Self::registered`], each pinned at its head.
     ///
     /// # Errors
-    /// Those of storage.
-    pub(crate) async fn all(&self) -> Result<Vec<PinnedDataset>> {
-        Ok(self.catalog.list(&self.subject).try_collect().await?)
-    }
-
-    async fn fitting(&self, pattern: &NamePattern) -> Result<Vec<PinnedDataset>> {
-        let datasets = self.catalog.list(&self.subject);
-        let fitting = datasets.try_filter(|dataset| std::future::ready(pattern.fits(&dataset.alias, &self.subject)));
-        Ok(fitting.try_collect().await?)
-    }
-
-    /// An alias as the account of the workspace writes it: without the account where it is its own.
-    pub(crate) fn short_name(&self, alias: &DatasetAlias) -> String {
-        if alias.account.as_ref() == Some(self.subject.name()) {
-            alias.name.to_string()
-        } else {
-            alias.to_string()
+    /// As [`Self::registered`], and when a head cannot be read.
+    pub(crate) async fn datasets(&self, names: &[DatasetArgument]) -> Result<Vec<PinnedDataset>> {
+        let registered = self.registered(names).await?;
+        let mut datasets = Vec::with_capacity(registered.len());
+        for dataset in registered {
+            datasets.push(self.pin(&dataset).await?);
         }
+        Ok(datasets)
     }
+
+    /// A dataset pinned at its head.
+    ///
+    /// # Errors
+    /// When its head cannot be read.
+    pub(crate) async fn pin(&self, dataset: &RegisteredDataset) -> Result<PinnedDataset> {
+        let pinned = self.catalog.resolve_id(&self.subject, &dataset.id, Access::Read).await;
+        pinned.with_context(|| format!("{} cannot be read; `jetway verify` says more", dataset.alias))
+    }
+}
+
+/// The only one of the datasets that a name or pattern means.
+///
+/// # Errors
+/// When there are several.
+pub(crate) fn one(datasets: Vec<RegisteredDataset>) -> Result<RegisteredDataset> {
+    let names: Vec<String> = datasets.iter().map(|dataset| dataset.id.to_string()).collect();
+    let [dataset] = <[RegisteredDataset; 1]>::try_from(datasets).map_err(|_| {
+        anyhow::anyhow!(
+            "that may mean several datasets ({}); give the identity of one",
+            names.join(", ")
+        )
+    })?;
+    Ok(dataset)
 }
 
 /// How a dataset, or several, are named on the command line: NAME, ACCOUNT/NAME, a DID, or a pattern such as `net.*`.
@@ -182,6 +202,19 @@ pub(crate) enum DatasetArgument {
 pub(crate) struct NamePattern {
     any_account: bool,
     pattern: DatasetAliasPattern,
+}
+
+impl DatasetArgument {
+    fn fits(&self, dataset: &RegisteredDataset, subject: &Subject) -> bool {
+        match self {
+            Self::Name(TableName::Id(id)) => dataset.id == *id,
+            Self::Name(TableName::Alias(alias)) => {
+                let account = alias.account.as_ref().unwrap_or(subject.name());
+                dataset.alias.account.as_ref() == Some(account) && dataset.alias.name == alias.name
+            }
+            Self::Pattern(_, pattern) => pattern.fits(&dataset.alias, subject),
+        }
+    }
 }
 
 impl NamePattern {
@@ -207,6 +240,13 @@ impl std::str::FromStr for DatasetArgument {
         };
         let pattern = pattern.context("write a pattern as net.*, ACCOUNT/net.* or */net.*")?;
         Ok(Self::Pattern(text.to_owned(), NamePattern { any_account, pattern }))
+    }
+}
+
+fn full_name(name: &TableName, subject: &Subject) -> String {
+    match name {
+        TableName::Alias(DatasetAlias { account: None, name }) => format!("{}/{name}", subject.name()),
+        other => other.to_string(),
     }
 }
 

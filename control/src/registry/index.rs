@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
 
 use jetway_odf::identity::{DatasetAlias, DatasetId};
 use jetway_odf::metadata::DatasetKind;
@@ -14,6 +15,8 @@ pub(super) struct Entry {
     pub(super) alias: DatasetAlias,
     /// Known once somebody has asked.
     pub(super) kind: Option<DatasetKind>,
+    /// When the alias was read from storage.
+    pub(super) read_at: Instant,
 }
 
 /// Datasets by name and by identity, and the names that are reserved.
@@ -29,9 +32,9 @@ struct Known {
     by_alias: BTreeMap<DatasetAlias, DatasetId>,
 }
 
-/// Keeps a name for whoever is making a dataset, until it is dropped.
+/// Keeps a name for whoever is making or renaming a dataset, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     alias: DatasetAlias,
     reserved: Arc<Mutex<HashSet<DatasetAlias>>>,
 }
@@ -42,6 +45,16 @@ impl Drop for Reservation {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.alias);
+    }
+}
+
+impl Known {
+    fn forget(&mut self, id: &DatasetId) {
+        if let Some(entry) = self.by_id.remove(id)
+            && self.by_alias.get(&entry.alias) == Some(id)
+        {
+            self.by_alias.remove(&entry.alias);
+        }
     }
 }
 
@@ -72,11 +85,14 @@ impl Index {
             id,
             alias: alias.clone(),
             kind,
+            read_at: Instant::now(),
         };
         let mut known = self.write();
+        let is_news = known.by_id.get(&id).is_none_or(|before| before.alias != entry.alias);
+        known.forget(&id);
         known.by_id.insert(id, entry.clone());
         let owner = *known.by_alias.entry(alias).or_insert(id);
-        if owner != id {
+        if owner != id && is_news {
             tracing::warn!(
                 dataset.alias = %entry.alias, dataset.id = %id, dataset.other = %owner,
                 "two datasets have the same name; this one is found by its DID only"
@@ -92,12 +108,7 @@ impl Index {
     }
 
     pub(super) fn remove(&self, id: &DatasetId) {
-        let mut known = self.write();
-        if let Some(entry) = known.by_id.remove(id)
-            && known.by_alias.get(&entry.alias) == Some(id)
-        {
-            known.by_alias.remove(&entry.alias);
-        }
+        self.write().forget(id);
     }
 
     /// Keeps a name while a dataset is being made; `None` when somebody else does already.

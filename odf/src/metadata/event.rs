@@ -76,6 +76,26 @@ impl MetadataEvent {
             .as_ref()
             .filter(|checkpoint| Some(checkpoint.physical_hash) != carried)
     }
+
+    /// The event's name in the format.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::AddData(_) => "AddData",
+            Self::ExecuteTransform(_) => "ExecuteTransform",
+            Self::Seed(_) => "Seed",
+            Self::SetPollingSource(_) => "SetPollingSource",
+            Self::SetTransform(_) => "SetTransform",
+            Self::SetVocab(_) => "SetVocab",
+            Self::SetAttachments(_) => "SetAttachments",
+            Self::SetInfo(_) => "SetInfo",
+            Self::SetLicense(_) => "SetLicense",
+            Self::SetDataSchema(_) => "SetDataSchema",
+            Self::AddPushSource(_) => "AddPushSource",
+            Self::DisablePushSource(_) => "DisablePushSource",
+            Self::DisablePollingSource(_) => "DisablePollingSource",
+        }
+    }
 }
 
 /// Whether rows come from outside or are computed from other datasets.

@@ -252,12 +252,25 @@ impl Repository {
     /// are folders that are not named like a dataset.
     #[must_use]
     pub fn list(&self) -> BoxStream<'static, Result<DatasetId>> {
+        self.list_if(|id, head| is_readable(&id, head))
+    }
+
+    /// As [`Self::list`], and also the datasets whose head is damaged, for those who mend or remove them.
+    #[must_use]
+    pub fn list_with_damaged(&self) -> BoxStream<'static, Result<DatasetId>> {
+        self.list_if(|id, head| Ok(is_damaged(&head) || is_readable(&id, head)?))
+    }
+
+    fn list_if(
+        &self,
+        is_wanted: impl Fn(DatasetId, Result<Option<Multihash>>) -> Result<bool> + Clone + Send + Sync + 'static,
+    ) -> BoxStream<'static, Result<DatasetId>> {
         let repository = self.clone();
         let exists = {
             let repository = self.clone();
             move |id: DatasetId| {
-                let dataset = repository.dataset(id);
-                async move { Ok(is_readable(&id, dataset.head().await)?.then_some(id)) }
+                let (dataset, is_wanted) = (repository.dataset(id), is_wanted.clone());
+                async move { Ok(is_wanted(id, dataset.head().await)?.then_some(id)) }
             }
         };
         stream::once(async move { repository.folders().await })
@@ -341,14 +354,19 @@ impl Repository {
 /// Whether a head makes its dataset one that exists. A damaged head makes the dataset garbage; a head that could not be
 /// read says nothing, so that is a failure.
 fn is_readable(id: &DatasetId, head: Result<Option<Multihash>>) -> Result<bool> {
+    let is_damaged = is_damaged(&head);
     match head {
         Ok(head) => Ok(head.is_some()),
-        Err(error) if matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Corrupt) => {
+        Err(error) if is_damaged => {
             tracing::warn!(dataset.id = %id, %error, "a dataset with a damaged head is skipped");
             Ok(false)
         }
         Err(error) => Err(error),
     }
+}
+
+fn is_damaged(head: &Result<Option<Multihash>>) -> bool {
+    matches!(head, Err(error) if matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Corrupt))
 }
 
 fn exists_already(id: &DatasetId) -> Error {

@@ -1,16 +1,17 @@
 //! `jetway list`: which datasets there are.
 
-use anyhow::{Context, Result};
-use chrono::{DateTime, SecondsFormat, Utc};
-use futures::stream::{self, StreamExt, TryStreamExt};
-use jetway_odf::chain::{self, ChainState};
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use futures::stream::{self, StreamExt};
+use jetway_control::RegisteredDataset;
+use jetway_odf::chain::load;
 use jetway_odf::identity::{AccountName, DatasetId, DatasetName, Multihash};
 use jetway_odf::metadata::DatasetKind;
-use jetway_planner::PinnedDataset;
 use serde::Serialize;
 
-use crate::output::{self, Output, Table, or_dash};
-use crate::workspace::{DatasetArgument, Place};
+use crate::cli::chain;
+use crate::output::{self, Output, Table, or_dash, seconds};
+use crate::workspace::{DatasetArgument, Place, Workspace};
 
 /// How many chains are read at the same time.
 const CONCURRENT_READS: usize = 8;
@@ -44,6 +45,23 @@ struct Entry {
     id: DatasetId,
     account: Option<AccountName>,
     name: DatasetName,
+    #[serde(flatten)]
+    contents: Contents,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Contents {
+    Readable(Readable),
+    /// Why the chain cannot be read.
+    Damaged {
+        error: String,
+    },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Readable {
     kind: DatasetKind,
     head: Multihash,
     blocks: u64,
@@ -60,50 +78,44 @@ struct Entry {
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let workspace = args.place.open().await?;
-    let datasets = if args.names.is_empty() {
-        workspace.all().await?
-    } else {
-        workspace.datasets(&args.names).await?
-    };
-    let mut entries: Vec<Entry> = stream::iter(datasets)
-        .map(read)
+    let registered = workspace.registered(&args.names).await?;
+    let mut entries: Vec<Entry> = stream::iter(registered)
+        .map(async |dataset| {
+            let contents = match read(&workspace, &dataset).await {
+                Ok(contents) => Contents::Readable(contents),
+                Err(error) => Contents::Damaged {
+                    error: chain(error.as_ref()),
+                },
+            };
+            Entry {
+                id: dataset.id,
+                account: dataset.alias.account,
+                name: dataset.alias.name,
+                contents,
+            }
+        })
         .buffered(CONCURRENT_READS)
-        .try_collect()
-        .await?;
+        .collect()
+        .await;
     entries.sort_by(|a, b| (&a.account, &a.name).cmp(&(&b.account, &b.name)));
     args.output.print(&entries, || table(&entries, args.wide))
 }
 
-async fn read(dataset: PinnedDataset) -> Result<Entry> {
-    let state = chain::load(&dataset.storage, dataset.head, |_| ())
-        .await
-        .with_context(|| {
-            format!(
-                "the chain of {} cannot be read; `jetway verify` says more",
-                dataset.alias
-            )
-        })?;
-    Ok(Entry::new(dataset, &state))
-}
-
-impl Entry {
-    fn new(dataset: PinnedDataset, state: &ChainState) -> Self {
-        let counts = state.counts();
-        Self {
-            id: dataset.id,
-            account: dataset.alias.account,
-            name: dataset.alias.name,
-            kind: dataset.kind,
-            head: dataset.head,
-            blocks: counts.blocks,
-            records: counts.records,
-            size: counts.data_bytes,
-            checkpoint_size: counts.checkpoint_bytes,
-            created_at: state.created_at(),
-            updated_at: state.last_data_at(),
-            watermark: state.watermark(),
-        }
-    }
+async fn read(workspace: &Workspace, dataset: &RegisteredDataset) -> Result<Readable> {
+    let dataset = workspace.pin(dataset).await?;
+    let state = load(&dataset.storage, dataset.head, |_| ()).await?;
+    let counts = state.counts();
+    Ok(Readable {
+        kind: dataset.kind,
+        head: dataset.head,
+        blocks: counts.blocks,
+        records: counts.records,
+        size: counts.data_bytes,
+        checkpoint_size: counts.checkpoint_bytes,
+        created_at: state.created_at(),
+        updated_at: state.last_data_at(),
+        watermark: state.watermark(),
+    })
 }
 
 fn table(entries: &[Entry], wide: bool) -> Table {
@@ -122,23 +134,27 @@ fn table(entries: &[Entry], wide: bool) -> Table {
     }
     let mut table = Table::new(&columns);
     for entry in entries {
-        let mut cells = vec![
-            or_dash(entry.account.as_ref()),
-            entry.name.to_string(),
-            kind(entry.kind).to_owned(),
-            entry.blocks.to_string(),
-            entry.records.to_string(),
-            output::bytes(entry.size),
-            or_dash(entry.updated_at.map(seconds)),
-            or_dash(entry.watermark.map(seconds)),
-        ];
-        if wide {
-            cells.extend([
-                output::bytes(entry.checkpoint_size),
-                seconds(entry.created_at),
-                entry.id.to_string(),
-                entry.head.to_string(),
-            ]);
+        let mut cells = vec![or_dash(entry.account.as_ref()), entry.name.to_string()];
+        match &entry.contents {
+            Contents::Readable(readable) => {
+                cells.extend([
+                    kind(readable.kind).to_owned(),
+                    readable.blocks.to_string(),
+                    readable.records.to_string(),
+                    output::bytes(readable.size),
+                    or_dash(readable.updated_at.map(seconds)),
+                    or_dash(readable.watermark.map(seconds)),
+                ]);
+                if wide {
+                    cells.extend([
+                        output::bytes(readable.checkpoint_size),
+                        seconds(readable.created_at),
+                        entry.id.to_string(),
+                        readable.head.to_string(),
+                    ]);
+                }
+            }
+            Contents::Damaged { .. } => cells.push("damaged: see `jetway verify`".to_owned()),
         }
         table.row(cells);
     }
@@ -150,8 +166,4 @@ fn kind(kind: DatasetKind) -> &'static str {
         DatasetKind::Root => "root",
         DatasetKind::Derivative => "derivative",
     }
-}
-
-fn seconds(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

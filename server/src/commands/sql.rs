@@ -11,7 +11,7 @@ use futures::TryStreamExt;
 
 use crate::client::{Connection, explain};
 
-mod output;
+pub(super) mod output;
 
 use output::Printer;
 

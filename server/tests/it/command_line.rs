@@ -42,7 +42,20 @@ fn unknown_keys_stop_a_node_before_it_starts() {
 
 #[test]
 fn every_command_has_help_with_examples_and_shells_get_completions() {
-    for command in ["serve", "sql", "ingest", "list", "config", "completions"] {
+    for command in [
+        "serve",
+        "sql",
+        "ingest",
+        "list",
+        "log",
+        "tail",
+        "rename",
+        "delete",
+        "reset",
+        "set-watermark",
+        "config",
+        "completions",
+    ] {
         let help = succeed(jetway().args([command, "--help"]));
         assert!(help.contains("Example"), "{command}: {help}");
     }

@@ -7,7 +7,10 @@ use serde_json::Value;
 
 use crate::harness::{fail, jetway, succeed};
 
+mod change;
 mod list;
+mod log;
+mod tail;
 
 /// Seven datasets of the reference implementation, as it left them.
 fn fixtures() -> PathBuf {
@@ -36,6 +39,28 @@ impl Copied {
     /// The document that a command prints.
     fn json(&self, arguments: &[&str]) -> Value {
         json(&mut self.jetway(arguments))
+    }
+
+    /// The blocks of a dataset, newest first.
+    fn log(&self, name: &str) -> Vec<Value> {
+        let text = succeed(&mut self.jetway(&["log", name, "--output", "json"]));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The folder of a dataset.
+    fn folder(&self, name: &str) -> PathBuf {
+        let id = self.json(&["list", name])[0]["id"].as_str().unwrap().to_owned();
+        self.path().join(id.strip_prefix("did:odf:").unwrap())
+    }
+
+    /// The files with the rows of a dataset, newest first.
+    fn slices(&self, name: &str) -> Vec<PathBuf> {
+        let folder = self.folder(name).join("data");
+        let log = self.log(name);
+        let hashes = log
+            .iter()
+            .filter_map(|block| block["event"]["newData"]["physicalHash"].as_str());
+        hashes.map(|hash| folder.join(hash)).collect()
     }
 }
 

@@ -14,7 +14,7 @@ use super::Output;
 
 /// Turns batches into text. A table is kept until its end is known; everything else goes out at once.
 #[derive(Debug)]
-pub(super) struct Printer {
+pub(in crate::commands) struct Printer {
     output: Output,
     schema: SchemaRef,
     /// Most rows of a table.
@@ -29,7 +29,7 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    pub(super) fn new(output: Output, schema: SchemaRef, max_rows: usize) -> Self {
+    pub(in crate::commands) fn new(output: Output, schema: SchemaRef, max_rows: usize) -> Self {
         let max_rows = if max_rows == 0 { usize::MAX } else { max_rows };
         Self {
             output,
@@ -43,7 +43,7 @@ impl Printer {
     }
 
     /// Takes a batch. `false` means that no more are wanted.
-    pub(super) fn print(&mut self, to: &mut impl Write, batch: &RecordBatch) -> Result<bool> {
+    pub(in crate::commands) fn print(&mut self, to: &mut impl Write, batch: &RecordBatch) -> Result<bool> {
         match self.output {
             Output::Table => {
                 let room = self.max_rows - self.rows;
@@ -86,7 +86,7 @@ impl Printer {
     }
 
     /// Prints what is left, and says how many rows there were.
-    pub(super) fn finish(mut self, to: &mut impl Write) -> Result<String> {
+    pub(in crate::commands) fn finish(mut self, to: &mut impl Write) -> Result<String> {
         match self.output {
             Output::Table => {
                 let table = pretty_format_batches_with_schema(SchemaRef::clone(&self.schema), &self.kept)?;
