@@ -244,7 +244,8 @@ impl Side {
     }
 
     fn retracts(&self, row: usize) -> bool {
-        let operations = self.batch.column(OPERATION).as_primitive_opt::<Int32Type>();
+        let operations = self.batch.columns().get(OPERATION);
+        let operations = operations.and_then(|column| column.as_primitive_opt::<Int32Type>());
         operations.is_some_and(|operations| operations.value(row) == RETRACT)
     }
 }

@@ -9,7 +9,7 @@ use crate::merge::index::{Layout, count_read};
 use crate::{Error, ErrorKind, Result};
 
 /// Name of the file. It is replaced as a whole; whoever writes last wins.
-const NAME: &str = "manifest";
+pub(super) const NAME: &str = "manifest";
 
 /// Largest manifest that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;

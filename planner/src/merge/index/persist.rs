@@ -1,17 +1,23 @@
 //! From runs in memory to files, and from many files to few.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures::TryStreamExt;
 use jetway_odf::storage::DerivedStore;
+use object_store::ObjectMeta;
+use object_store::path::Path;
 
-use crate::merge::index::manifest::Manifest;
+use crate::merge::index::manifest::{self, Manifest};
 use crate::merge::index::run::{self, StoredRun};
 use crate::merge::index::version::{Saved, Version, scan_memory, without_dead};
-use crate::merge::index::{Content, StateIndex};
+use crate::merge::index::{Content, FOLDER, StateIndex};
 use crate::merge::{Batches, newest, sort};
 use crate::{Clock, Result};
+
+/// After which time without a write an index with another layout is taken for abandoned.
+const ABANDONED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Writes what a version has in memory, and newer entries with their number, into a file, together with the older files
 /// that are not much larger. The manifest then says that all up to the version's head is in files.
@@ -73,18 +79,28 @@ pub(super) async fn save(
 }
 
 /// Removes files that the manifest does not name, unless they are so young that somebody may still read them, or is
-/// about to name them.
+/// about to name them; and indexes with other layouts that nobody has written to for long: the source has another key now,
+/// or the dataset another schema.
 async fn sweep(index: &StateIndex, store: &DerivedStore, manifest: &Manifest) -> Result<()> {
-    let grace = TimeDelta::from_std(index.options.grace).unwrap_or(TimeDelta::MAX);
     let now = Clock::system().now();
-    let files: Vec<_> = store.list(&index.layout.folder).try_collect().await?;
+    let is_older = |file: &ObjectMeta, age: Duration| {
+        let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+        now.signed_duration_since(file.last_modified) >= age
+    };
+    let is_named = |name: &str| name == manifest::NAME || manifest.runs.iter().any(|run| run.name == name);
+    let root = store.path("");
+    let files: Vec<ObjectMeta> = store.list(FOLDER).try_collect().await?;
     for file in files {
-        let Some(name) = file.location.filename().filter(|name| name.ends_with(".run")) else {
+        let Some(parts) = file.location.prefix_match(&root) else {
             continue;
         };
-        let is_old = now.signed_duration_since(file.last_modified) >= grace;
-        if is_old && !manifest.runs.iter().any(|run| run.name == name) {
-            store.remove(&index.layout.file(name)).await?;
+        let path = Path::from_iter(parts);
+        let is_surplus = match path.as_ref().strip_prefix(&index.layout.file("")) {
+            Some(name) => !is_named(name) && is_older(&file, index.options.grace),
+            None => is_older(&file, ABANDONED),
+        };
+        if is_surplus {
+            store.remove(path.as_ref()).await?;
         }
     }
     Ok(())

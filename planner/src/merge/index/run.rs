@@ -34,11 +34,17 @@ use crate::merge::index::version::{Found, lower_bound};
 use crate::merge::index::{Damaged, Layout, Options, count_read};
 use crate::{Error, ErrorKind, Result};
 
+/// How many such reads of a scan are on their way at the same time.
+const READS_AHEAD: usize = 2;
+
 /// Bytes of a filter for each row of a block: with two, one key in a thousand is looked for in vain.
 const FILTER_BYTES_PER_ROW: usize = 2;
 
 /// Filters of a run that are larger together, in bytes, are left out: they would have to stay in memory.
 const MAX_FILTER_BYTES: usize = 64 * 1024 * 1024;
+
+/// A filter has a multiple of so many bytes.
+const FILTER_UNIT: usize = 32;
 
 /// How many blocks are read at once.
 const BLOCKS_AT_ONCE: usize = 64;
@@ -101,6 +107,7 @@ impl StoredRun {
         let blocks = bounds.len().checked_sub(1).ok_or_else(wrong)?;
         let filters: Vec<Sbbf> = match filters.len().checked_div(blocks) {
             None | Some(0) => Vec::new(),
+            Some(length) if length % FILTER_UNIT != 0 => return Err(wrong()),
             Some(length) => filters.chunks_exact(length).map(Sbbf::new).collect(),
         };
         if !filters.is_empty() && filters.len() != blocks {
@@ -166,7 +173,7 @@ impl StoredRun {
         let numbers: Vec<usize> = (first..run.blocks()).collect();
         let windows: Vec<Vec<usize>> = numbers.chunks(BLOCKS_AT_ONCE).map(<[usize]>::to_vec).collect();
         let entries = stream::iter(windows)
-            .then(move |numbers| {
+            .map(move |numbers| {
                 let run = Arc::clone(&run);
                 async move {
                     let bytes = run.fetch(&numbers).await?;
@@ -174,6 +181,7 @@ impl StoredRun {
                     Ok::<_, Error>(stream::iter(blocks).map(move |(block, bytes)| run.decode(block, &bytes)))
                 }
             })
+            .buffered(READS_AHEAD)
             .try_flatten()
             .map(move |entries| {
                 let entries = entries?;
@@ -227,21 +235,17 @@ pub(super) async fn write(
     store: &DerivedStore,
     layout: &Layout,
     options: &Options,
-    mut entries: Batches,
+    entries: Batches,
 ) -> Result<Option<StoredRun>> {
     let name = format!("{}.run", uuid::Uuid::new_v4().simple());
     let path = store.path(&layout.file(&name));
     let mut writer = RunWriter::new(store, &path, options);
-    let mut blocks = BatchCoalescer::new(Arc::clone(&layout.entries), options.block_rows);
-    while let Some(batch) = entries.try_next().await? {
-        blocks.push_batch(batch)?;
-        while let Some(block) = blocks.next_completed_batch() {
-            writer.block(&block).await?;
+    if let Err(error) = writer.blocks(layout, options, entries).await {
+        // A store that takes large files in parts would keep them.
+        if let Err(error) = writer.file.abort().await {
+            tracing::debug!(file = %path, error = %error, "an unfinished file of a key index cannot be given up");
         }
-    }
-    blocks.finish_buffered_batch()?;
-    while let Some(block) = blocks.next_completed_batch() {
-        writer.block(&block).await?;
+        return Err(error);
     }
     let Some((record, tail)) = writer.finish(name).await? else {
         return Ok(None);
@@ -275,6 +279,21 @@ impl RunWriter {
             filter_bytes: options.block_rows * FILTER_BYTES_PER_ROW,
             filters: Vec::new(),
         }
+    }
+
+    async fn blocks(&mut self, layout: &Layout, options: &Options, mut entries: Batches) -> Result<()> {
+        let mut blocks = BatchCoalescer::new(Arc::clone(&layout.entries), options.block_rows);
+        while let Some(batch) = entries.try_next().await? {
+            blocks.push_batch(batch)?;
+            while let Some(block) = blocks.next_completed_batch() {
+                self.block(&block).await?;
+            }
+        }
+        blocks.finish_buffered_batch()?;
+        while let Some(block) = blocks.next_completed_batch() {
+            self.block(&block).await?;
+        }
+        Ok(())
     }
 
     async fn block(&mut self, entries: &RecordBatch) -> Result<()> {

@@ -6,8 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use jetway_odf::metadata::{MetadataEvent, SetInfo};
+use jetway_odf::storage::Repository;
+use object_store::ObjectStore;
 
 use crate::merge::index::{Options, StateIndex};
+use crate::merge::tests::counting::CountingStore;
 use crate::merge::tests::dataset::{Dataset, Pushed, Row, ledger, row, snapshot, upsert};
 use crate::merge::{Merger, reindex};
 use crate::summary::SummaryCache;
@@ -301,6 +304,48 @@ async fn the_state_does_not_grow_with_history() {
         dataset.merge(&ledger(&["city"]), &seen, Pushed::DATA).await.unwrap(),
         []
     );
+}
+
+/// What a write of a few rows reads does not depend on how much is there, nor on how much was written before.
+#[tokio::test]
+async fn a_write_reads_what_it_writes() {
+    for (strategy, columns) in [(upsert(&["city"]), Pushed::ALL), (ledger(&["city"]), Pushed::DATA)] {
+        let store = CountingStore::new();
+        let url = url::Url::parse("memory:///").unwrap();
+        let repository = Repository::from_store(url, Arc::clone(&store) as Arc<dyn ObjectStore>).unwrap();
+        let mut dataset = Dataset::in_repository(repository).await;
+        let options = Options {
+            in_background: false,
+            memory_rows: 512,
+            memory_blocks: 64,
+            ..Options::default()
+        };
+        dataset.merger = Merger::with_options(dataset.engine.clone(), options);
+        let cities: Vec<Row> = (0..60_000).map(|number| city(number, number)).collect();
+        dataset.commit(&cities).await;
+        dataset.write(&strategy, &cities[..10], columns).await;
+        let mut read = Vec::new();
+        for write in 0..100_i64 {
+            let rows: Vec<Row> = (0..5)
+                .map(|place| city((write * 5 + place) * 7919 % 90_000, -write))
+                .collect();
+            store.take();
+            dataset.write(&strategy, &rows, columns).await;
+            read.push(store.take());
+        }
+        let slices = dataset.state.counts().data_bytes;
+        let average = |reads: &[u64]| reads.iter().sum::<u64>() / reads.len() as u64;
+        let (first, last) = (average(&read[..20]), average(&read[80..]));
+        assert!(
+            last < 2 * first,
+            "{first} bytes for an early write, {last} for a late one"
+        );
+        assert!(
+            average(&read) < slices / 10,
+            "{} bytes for a write, {slices} in all",
+            average(&read)
+        );
+    }
 }
 
 /// With less memory than the rows need, both the index and the input go by way of the disk.

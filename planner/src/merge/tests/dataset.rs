@@ -68,7 +68,7 @@ impl Dataset {
         Self::in_repository(repository).await
     }
 
-    async fn in_repository(repository: Repository) -> Self {
+    pub(crate) async fn in_repository(repository: Repository) -> Self {
         let seed = Seed {
             dataset_id: DatasetId::seeded(b"merge"),
             dataset_kind: DatasetKind::Root,
