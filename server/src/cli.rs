@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    account, config, delete, ingest, list, log, rename, reset, serve, set_watermark, sql, tail, token,
+    account, config, delete, ingest, list, log, rename, reset, serve, set_watermark, sql, tail, token, verify,
 };
 
 /// How long background threads may take once a command is done.
@@ -41,6 +41,7 @@ enum Command {
     List(list::Args),
     Log(log::Args),
     Tail(tail::Args),
+    Verify(verify::Args),
     Rename(rename::Args),
     Delete(delete::Args),
     Reset(reset::Args),
@@ -91,6 +92,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::List(args) => Box::pin(list::run(args)).await,
             Command::Log(args) => Box::pin(log::run(args)).await,
             Command::Tail(args) => Box::pin(tail::run(args)).await,
+            Command::Verify(args) => Box::pin(verify::run(args)).await,
             Command::Rename(args) => Box::pin(rename::run(args)).await,
             Command::Delete(args) => Box::pin(delete::run(args)).await,
             Command::Reset(args) => Box::pin(reset::run(args)).await,

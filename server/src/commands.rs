@@ -14,3 +14,4 @@ pub(crate) mod settings;
 pub(crate) mod sql;
 pub(crate) mod tail;
 pub(crate) mod token;
+pub(crate) mod verify;

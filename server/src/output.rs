@@ -21,13 +21,16 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Prints one document, or the table that says the same.
+    /// Prints one document, or what says the same to people.
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub(crate) fn print(self, document: &impl Serialize, table: impl FnOnce() -> Table) -> Result<()> {
+    pub(crate) fn print<P>(self, document: &impl Serialize, for_people: impl FnOnce() -> P) -> Result<()>
+    where
+        P: std::fmt::Display,
+    {
         let text = match self {
-            Self::Table => table().to_string(),
+            Self::Table => for_people().to_string(),
             Self::Json => serde_json::to_string_pretty(document)? + "\n",
             Self::Yaml => serde_yaml_ng::to_string(document)?,
         };

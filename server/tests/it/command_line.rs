@@ -49,6 +49,7 @@ fn every_command_has_help_with_examples_and_shells_get_completions() {
         "list",
         "log",
         "tail",
+        "verify",
         "rename",
         "delete",
         "reset",

@@ -8,9 +8,11 @@ use serde_json::Value;
 use crate::harness::{fail, jetway, succeed};
 
 mod change;
+mod forge;
 mod list;
 mod log;
 mod tail;
+mod verify;
 
 /// Seven datasets of the reference implementation, as it left them.
 fn fixtures() -> PathBuf {
