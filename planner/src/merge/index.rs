@@ -12,43 +12,42 @@
 //! from time to time these become one file, and files are merged when newer ones have grown to a part of them
 //! ([`persist`]). All of it is derived from slices: what is damaged, foreign or older than the chain is made again.
 
+mod damage;
+mod layout;
 mod manifest;
 mod persist;
 mod replay;
 mod run;
+mod state;
 mod version;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use arrow::array::BinaryArray;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use futures::{StreamExt, TryStreamExt, stream};
-use jetway_odf::chain::{Vocabulary, walk_back};
+use futures::{StreamExt, TryStreamExt};
+use jetway_odf::chain::walk_back;
 use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::storage::DatasetStorage;
 use tokio::sync::Mutex;
 
-use crate::merge::Batches;
-use crate::merge::columns::keys;
+pub(super) use crate::merge::index::layout::{Content, Layout};
+pub(super) use crate::merge::index::state::OpenIndex;
+
+use crate::merge::index::damage::Damaged;
 use crate::merge::index::manifest::Manifest;
-use crate::merge::index::version::{Found, Saved, Version};
+use crate::merge::index::version::{Saved, Version};
 use crate::session::Engine;
 use crate::summary::DatasetSummary;
 use crate::{Error, ErrorKind, PinnedDataset, Result};
 
 /// The folder of all indexes within a dataset's derived files.
 const FOLDER: &str = "keys";
-
-/// Goes up when files are written in another way.
-const FORMAT: u32 = 1;
 
 /// How many successive states of a dataset are remembered: merges that lost a race, or that take long, go on with theirs.
 const VERSIONS: usize = 8;
@@ -61,15 +60,6 @@ const MAX_BEHIND: u64 = 8;
 
 /// Memory that all open indexes may take, in bytes. Beyond it the ones that were not used for longest are closed.
 const OPEN_BYTES: usize = 256 * 1024 * 1024;
-
-/// What an index keeps of each key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
-    /// That it was there at some time.
-    Keys,
-    /// Its newest row, if it is not retracted.
-    Rows,
-}
 
 /// Sizes that decide when runs are written and merged.
 #[derive(Debug, Clone, Copy)]
@@ -97,65 +87,6 @@ impl Default for Options {
             in_background: true,
             grace: Duration::from_secs(3600),
         }
-    }
-}
-
-/// What is in an index: part of its name, so that an index for another key or schema is another one.
-#[derive(Debug, Clone)]
-pub(super) struct Layout {
-    content: Content,
-    vocabulary: Arc<Vocabulary>,
-    /// Event time and data columns of the dataset.
-    values: Vec<FieldRef>,
-    /// Key columns, counted among the values.
-    key: Vec<usize>,
-    entries: SchemaRef,
-    folder: String,
-}
-
-impl Layout {
-    pub(super) fn new(vocabulary: &Arc<Vocabulary>, values: &[FieldRef], key: &[usize], content: Content) -> Self {
-        let kept = match content {
-            Content::Keys => &[],
-            Content::Rows => values,
-        };
-        let lead = [
-            Field::new("key", DataType::Binary, false),
-            Field::new("offset", DataType::Int64, false),
-            Field::new("dead", DataType::Boolean, false),
-        ];
-        let kept_fields = kept.iter().map(|field| {
-            let plain = Field::new(field.name(), field.data_type().clone(), true);
-            Arc::new(plain)
-        });
-        let entries: Vec<FieldRef> = lead.into_iter().map(Arc::new).chain(kept_fields).collect();
-        let named = |field: &FieldRef| format!("{:?}: {:?}", field.name(), field.data_type());
-        let key_names: Vec<String> = key.iter().filter_map(|index| values.get(*index)).map(named).collect();
-        let value_names: Vec<String> = kept.iter().map(named).collect();
-        let text = format!(
-            "{FORMAT} {content:?} {key_names:?} {value_names:?} {:?}",
-            vocabulary.names()
-        );
-        let hash = Multihash::sha3_256(text.as_bytes());
-        let hash: String = hash
-            .digest()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Self {
-            content,
-            vocabulary: Arc::clone(vocabulary),
-            values: values.to_vec(),
-            key: key.to_vec(),
-            entries: Arc::new(Schema::new(entries)),
-            folder: format!("{FOLDER}/{hash}"),
-        }
-    }
-
-    /// Where a file of the index is among the derived files of the dataset.
-    fn file(&self, name: &str) -> String {
-        format!("{}/{name}", self.folder)
     }
 }
 
@@ -414,122 +345,6 @@ impl Known {
         true
     }
 }
-
-/// An index at one state. What is read of it stays the same while others write.
-#[derive(Debug)]
-pub(super) struct OpenIndex {
-    index: StateIndex,
-    version: Arc<Version>,
-}
-
-impl OpenIndex {
-    /// Looks up keys, which are sorted.
-    ///
-    /// # Errors
-    /// Those of storage. Damaged files are made again.
-    pub(super) async fn find(&mut self, keys: &BinaryArray) -> Result<Found> {
-        let mut repairs = 0;
-        loop {
-            match self.version.find(keys).await {
-                Err(error) if repairs < MAX_REPAIRS && Damaged::of(&error).is_some() => {
-                    repairs += 1;
-                    self.version = self.index.repair(&error).await?;
-                }
-                found => return found,
-            }
-        }
-    }
-
-    /// The newest rows of all keys that are not retracted, sorted by key.
-    pub(super) fn scan(self) -> Batches {
-        let scan = Scan {
-            rows: None,
-            after: None,
-            repairs: 0,
-            open: self,
-        };
-        let rows = stream::try_unfold(scan, |mut scan| async move {
-            let Some(batch) = scan.next().await? else {
-                return Ok(None);
-            };
-            Ok(Some((batch, scan)))
-        });
-        rows.boxed()
-    }
-}
-
-/// A scan that goes on behind the last key that it gave when a file turns out to be damaged: the state at one head is
-/// always the same.
-struct Scan {
-    open: OpenIndex,
-    rows: Option<Batches>,
-    after: Option<Vec<u8>>,
-    repairs: usize,
-}
-
-impl Scan {
-    async fn next(&mut self) -> Result<Option<arrow::array::RecordBatch>> {
-        loop {
-            let index = &self.open.index;
-            let rows = match &mut self.rows {
-                Some(rows) => rows,
-                none => none.insert(self.open.version.live(
-                    &index.engine,
-                    &index.layout.entries,
-                    self.after.clone(),
-                )?),
-            };
-            match rows.try_next().await {
-                Err(error) if self.repairs < MAX_REPAIRS && Damaged::of(&error).is_some() => {
-                    self.repairs += 1;
-                    self.rows = None;
-                    self.open.version = self.open.index.repair(&error).await?;
-                }
-                Ok(Some(batch)) if batch.num_rows() == 0 => {}
-                Ok(Some(batch)) => {
-                    let keys = keys(&batch)?;
-                    self.after = Some(keys.value(batch.num_rows() - 1).to_vec());
-                    return Ok(Some(batch));
-                }
-                end => return end,
-            }
-        }
-    }
-}
-
-/// A file of an index that does not hold what was written into it.
-#[derive(Debug)]
-struct Damaged {
-    name: String,
-    why: &'static str,
-}
-
-impl Damaged {
-    fn error(name: &str, why: &'static str) -> Error {
-        let damaged = Self {
-            name: name.to_owned(),
-            why,
-        };
-        Error::new(
-            ErrorKind::Unavailable,
-            "the dataset's key index is damaged and is made again; send the rows again",
-        )
-        .with_context("file", name)
-        .with_source(damaged)
-    }
-
-    fn of(error: &Error) -> Option<&Self> {
-        std::error::Error::source(error)?.downcast_ref()
-    }
-}
-
-impl fmt::Display for Damaged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.why)
-    }
-}
-
-impl std::error::Error for Damaged {}
 
 /// Counts what merges read besides their input.
 fn count_read(bytes: u64) {

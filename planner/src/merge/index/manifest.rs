@@ -5,7 +5,8 @@ use jetway_odf::identity::Multihash;
 use jetway_odf::storage::DerivedStore;
 use serde::{Deserialize, Serialize};
 
-use crate::merge::index::{Layout, count_read};
+use crate::merge::index::count_read;
+use crate::merge::index::layout::Layout;
 use crate::{Error, ErrorKind, Result};
 
 /// Name of the file. It is replaced as a whole; whoever writes last wins.

@@ -9,10 +9,11 @@ use jetway_odf::storage::DerivedStore;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use crate::merge::index::layout::Content;
 use crate::merge::index::manifest::{self, Manifest};
 use crate::merge::index::run::{self, StoredRun};
 use crate::merge::index::version::{Saved, Version, scan_memory, without_dead};
-use crate::merge::index::{Content, FOLDER, StateIndex};
+use crate::merge::index::{FOLDER, StateIndex};
 use crate::merge::{Batches, newest, sort};
 use crate::{Clock, Result};
 

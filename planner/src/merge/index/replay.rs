@@ -10,8 +10,9 @@ use datafusion::physical_plan::execute_stream;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::merge::columns::{RETRACT, encode_keys, lost};
+use crate::merge::index::layout::{Content, Layout};
 use crate::merge::index::version::Version;
-use crate::merge::index::{Content, Layout, StateIndex, count_read, persist};
+use crate::merge::index::{StateIndex, count_read, persist};
 use crate::merge::{Batches, newest, sort};
 use crate::summary::SliceEntry;
 use crate::table::DatasetFiles;

@@ -29,9 +29,11 @@ use tokio::io::AsyncWriteExt;
 
 use crate::merge::Batches;
 use crate::merge::columns::keys;
+use crate::merge::index::damage::Damaged;
+use crate::merge::index::layout::Layout;
 use crate::merge::index::manifest::RunRecord;
 use crate::merge::index::version::{Found, lower_bound};
-use crate::merge::index::{Damaged, Layout, Options, count_read};
+use crate::merge::index::{Options, count_read};
 use crate::{Error, ErrorKind, Result};
 
 /// How many such reads of a scan are on their way at the same time.

@@ -240,6 +240,28 @@ async fn processes_share_an_index() {
     assert!(files(&dataset, ".run").await.len() < 8);
 }
 
+/// Merges that run at the same time, while files are written, all see the state at their own head.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn merges_at_the_same_time_agree() {
+    let mut dataset = Dataset::new().await;
+    let options = Options {
+        in_background: true,
+        memory_rows: 40,
+        memory_blocks: 2,
+        ..small()
+    };
+    dataset.merger = Merger::with_options(dataset.engine.clone(), options);
+    let strategy = upsert(&["city"]);
+    for number in 0..40 {
+        let rows: Vec<Row> = (0..10).map(|place| city(place * 7 % 30, number)).collect();
+        let merges = (0..4).map(|_| dataset.merge(&strategy, &rows, Pushed::ALL));
+        let merged = futures::future::try_join_all(merges).await.unwrap();
+        assert!(merged.iter().all(|events| *events == merged[0]));
+        assert_eq!(merged[0].len(), if number == 0 { 10 } else { 20 });
+        dataset.commit(&merged[0]).await;
+    }
+}
+
 /// Blocks without rows, and merges at a head that is not the newest.
 #[tokio::test]
 async fn heads_are_followed_forward_and_back() {

@@ -12,9 +12,10 @@ use jetway_odf::storage::DerivedStore;
 
 use crate::Result;
 use crate::merge::columns::{OPERATION, keys, lost};
+use crate::merge::index::layout::Layout;
 use crate::merge::index::manifest::Manifest;
 use crate::merge::index::run::StoredRun;
-use crate::merge::index::{Layout, MAX_BEHIND, Options};
+use crate::merge::index::{MAX_BEHIND, Options};
 use crate::merge::{Batches, newest, sort};
 use crate::session::Engine;
 

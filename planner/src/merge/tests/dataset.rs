@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, TimestampMillisecondArray};
-use arrow::compute::concat_batches;
+use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
 use bytes::Bytes;
 use chrono::DateTime;
@@ -57,6 +57,7 @@ pub(crate) struct Dataset {
     pub(crate) merger: Merger,
     pub(crate) engine: Engine,
     pub(crate) state: ChainState,
+    slices: SchemaRef,
     summaries: SummaryCache,
 }
 
@@ -69,6 +70,29 @@ impl Dataset {
     }
 
     pub(crate) async fn in_repository(repository: Repository) -> Self {
+        Self::with_schema(repository, slice_schema()).await
+    }
+
+    /// With dates for event times.
+    pub(crate) async fn with_dates() -> Self {
+        let repository = Repository::open("memory:", &RepositoryOptions::default())
+            .await
+            .unwrap();
+        let fields = slice_schema()
+            .fields()
+            .iter()
+            .map(|field| {
+                let field = field.as_ref().clone();
+                match field.name() == "year" {
+                    true => field.with_data_type(DataType::Date32),
+                    false => field,
+                }
+            })
+            .collect::<Vec<_>>();
+        Self::with_schema(repository, Arc::new(Schema::new(fields))).await
+    }
+
+    async fn with_schema(repository: Repository, slices: SchemaRef) -> Self {
         let seed = Seed {
             dataset_id: DatasetId::seeded(b"merge"),
             dataset_kind: DatasetKind::Root,
@@ -78,7 +102,7 @@ impl Dataset {
             event_time_column: Some("year".to_owned()),
             ..SetVocab::default()
         };
-        let schema = DataSchema::from_arrow(&slice_schema()).unwrap();
+        let schema = DataSchema::from_arrow(&slices).unwrap();
         let definition = vec![
             MetadataEvent::SetVocab(vocabulary),
             MetadataEvent::SetDataSchema(SetDataSchema {
@@ -96,6 +120,7 @@ impl Dataset {
             merger: Merger::new(engine.clone()),
             engine,
             state,
+            slices,
             summaries: SummaryCache::default(),
         }
     }
@@ -131,7 +156,7 @@ impl Dataset {
         let rows = BatchStream::new(schema, stream::iter(batches).map(Ok));
         let merged = self
             .merger
-            .merge(strategy, &dataset, &summary, &slice_schema(), rows)
+            .merge(strategy, &dataset, &summary, &self.slices, rows)
             .await?;
         let schema = merged.schema();
         let merged: Vec<RecordBatch> = merged.try_collect().await?;
@@ -146,7 +171,7 @@ impl Dataset {
         }
         let first = self.state.next_offset();
         let last = first + rows.len() as u64 - 1;
-        let bytes = slice(rows, first);
+        let bytes = slice(rows, first, &self.slices);
         let hash = Multihash::sha3_256(&bytes);
         let event = MetadataEvent::AddData(AddData {
             prev_checkpoint: None,
@@ -267,7 +292,7 @@ fn data(rows: &[Row]) -> [ArrayRef; 3] {
     [Arc::new(cities), Arc::new(numbers), Arc::new(populations)]
 }
 
-fn slice(rows: &[Row], first: u64) -> Bytes {
+fn slice(rows: &[Row], first: u64, schema: &SchemaRef) -> Bytes {
     let first = first as i64;
     let fallback = 1_000_000 + first;
     let mut columns: Vec<ArrayRef> = vec![
@@ -277,8 +302,11 @@ fn slice(rows: &[Row], first: u64) -> Bytes {
         times(rows.iter().map(|row| Some(row.time.unwrap_or(fallback)))),
     ];
     columns.extend(data(rows));
-    let batch = RecordBatch::try_new(slice_schema(), columns).unwrap();
-    let mut writer = ArrowWriter::try_new(Vec::new(), slice_schema(), None).unwrap();
+    for (column, field) in columns.iter_mut().zip(schema.fields()) {
+        *column = cast(column, field.data_type()).unwrap();
+    }
+    let batch = RecordBatch::try_new(Arc::clone(schema), columns).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), None).unwrap();
     writer.write(&batch).unwrap();
     writer.into_inner().unwrap().into()
 }
@@ -290,7 +318,8 @@ pub(crate) fn fallback_time(first_offset: u64) -> i64 {
 
 fn rows_of(batch: &RecordBatch) -> Vec<Row> {
     let operations = batch.column(0).as_primitive::<Int32Type>();
-    let times = batch.column(1).as_primitive::<TimestampMillisecondType>();
+    let times = cast(batch.column(1), &time_type()).unwrap();
+    let times = times.as_primitive::<TimestampMillisecondType>();
     let cities = batch.column(2).as_string::<i32>();
     let numbers = batch.column(3).as_primitive::<Int64Type>();
     let populations = batch.column(4).as_primitive::<Int64Type>();

@@ -175,6 +175,25 @@ async fn batches_without_rows_change_nothing() {
     }
 }
 
+#[tokio::test]
+async fn event_times_may_be_dates() {
+    let mut dataset = Dataset::with_dates().await;
+    let day = 86_400;
+    dataset
+        .commit(&[row(0, day, "oslo", 1, 5), row(0, day, "bergen", 1, 2)])
+        .await;
+    dataset.commit(&[row(1, 2 * day, "bergen", 1, 2)]).await;
+    let pushed = [row(0, None, "oslo", 1, 6), row(0, None, "bergen", 1, 2)];
+    let merged = dataset
+        .merge(&snapshot(&["city"]), &pushed, Pushed::DATA)
+        .await
+        .unwrap();
+    let corrected = [row(2, day, "oslo", 1, 5), row(3, None, "oslo", 1, 6)];
+    assert_eq!(merged, [&pushed[1..], &corrected].concat());
+    let merged = dataset.merge(&ledger(&["city"]), &pushed, Pushed::DATA).await.unwrap();
+    assert_eq!(merged, []);
+}
+
 /// What goes wrong with the rows comes out as it is.
 #[tokio::test]
 async fn the_rows_own_failure_is_reported() {
