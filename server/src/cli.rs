@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    account, config, delete, ingest, list, log, rename, reset, serve, set_watermark, sql, tail, token, verify,
+    account, add, config, delete, ingest, list, log, rename, reset, serve, set_watermark, sql, tail, token, verify,
 };
 
 /// How long background threads may take once a command is done.
@@ -38,6 +38,7 @@ enum Command {
     Serve(serve::Args),
     Sql(sql::Args),
     Ingest(ingest::Args),
+    Add(add::Args),
     List(list::Args),
     Log(log::Args),
     Tail(tail::Args),
@@ -89,6 +90,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Serve(args) => Box::pin(serve::run(args)).await,
             Command::Sql(args) => Box::pin(sql::run(args)).await,
             Command::Ingest(args) => Box::pin(ingest::run(args)).await,
+            Command::Add(args) => Box::pin(add::run(args)).await,
             Command::List(args) => Box::pin(list::run(args)).await,
             Command::Log(args) => Box::pin(log::run(args)).await,
             Command::Tail(args) => Box::pin(tail::run(args)).await,

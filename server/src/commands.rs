@@ -1,6 +1,7 @@
 //! What the command line can do, one file per command.
 
 pub(crate) mod account;
+pub(crate) mod add;
 pub(crate) mod config;
 pub(crate) mod delete;
 pub(crate) mod ingest;

@@ -47,6 +47,7 @@ fn every_command_has_help_with_examples_and_shells_get_completions() {
         "sql",
         "ingest",
         "list",
+        "add",
         "log",
         "tail",
         "verify",

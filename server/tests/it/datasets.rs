@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::harness::{fail, jetway, succeed};
 
+mod add;
 mod change;
 mod forge;
 mod list;
