@@ -294,12 +294,16 @@ impl StateIndex {
         Ok(None)
     }
 
-    /// Whether the pinned head is an ancestor of the newest version, so that it is no use to make the index again for it.
+    /// Whether others have written since the dataset was pinned, so that it is no use to make the index again for its head.
     async fn is_behind(&self, versions: &VecDeque<Arc<Version>>) -> Result<bool> {
         let pinned = self.summary.state.sequence_number();
         let Some(newest) = versions.front().filter(|version| version.sequence_number > pinned) else {
             return Ok(false);
         };
+        // A dataset that was reset to the pinned head will not get further without us.
+        if self.dataset.storage.head().await? == Some(self.dataset.head) {
+            return Ok(false);
+        }
         let mut blocks = pin!(walk_back(&self.dataset.storage, newest.head, None));
         while let Some(block) = blocks.next().await {
             match block {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use jetway_odf::metadata::{MetadataEvent, SetInfo};
-use jetway_odf::storage::Repository;
+use jetway_odf::storage::{HeadSwap, Repository};
 use object_store::ObjectStore;
 
 use crate::merge::index::{Options, StateIndex};
@@ -209,6 +209,36 @@ async fn rewritten_history_is_read_again() {
     assert_eq!(find(&dataset, &[0, 39, 40]).await, [Some(77), Some(77), None]);
     dataset.reopen();
     assert_eq!(find(&dataset, &[0, 39, 40]).await, [Some(77), Some(77), None]);
+}
+
+/// The head goes back to an earlier block, and on from there.
+#[tokio::test]
+async fn a_reset_dataset_has_its_earlier_state() {
+    for reopened in [false, true] {
+        let mut dataset = with_history().await;
+        let (earlier, longer) = (dataset.state.clone(), 30);
+        for number in 0..longer {
+            dataset
+                .write(
+                    &upsert(&["city"]),
+                    &[city(number, 5), city(5000 + number, 5)],
+                    Pushed::ALL,
+                )
+                .await;
+        }
+        let swapped = dataset
+            .storage
+            .compare_and_swap_head(Some(dataset.state.head()), earlier.head())
+            .await;
+        assert_eq!(swapped.unwrap(), HeadSwap::Swapped);
+        dataset.state = earlier;
+        if reopened {
+            dataset.reopen();
+        }
+        check(&dataset).await;
+        dataset.write(&upsert(&["city"]), &[city(1, 77)], Pushed::ALL).await;
+        assert_eq!(find(&dataset, &[1, 2, 5001]).await, [Some(77), Some(2), None]);
+    }
 }
 
 /// Two processes write in turn, each with what it remembers.

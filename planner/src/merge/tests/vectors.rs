@@ -4,7 +4,7 @@
 use jetway_odf::metadata::MergeStrategy;
 use serde_json::Value;
 
-use crate::merge::tests::dataset::{Dataset, Pushed, Row, changelog, ledger, snapshot, upsert};
+use crate::merge::tests::dataset::{Dataset, Pushed, Row, changelog, ledger, row, snapshot, upsert};
 
 fn vectors() -> Value {
     serde_json::from_str(include_str!("../../../tests/data/merge-strategy-vectors.json")).unwrap()
@@ -94,5 +94,43 @@ async fn the_state_is_the_newest_row_of_each_key() {
             row.op = 1;
         }
         assert_eq!(retracted, state, "{case}");
+    }
+}
+
+/// The case for the reference's whole writer, as far as merging goes: which rows get which offsets, and which of them get
+/// the event time of the source.
+#[tokio::test]
+async fn snapshots_are_ordered_by_key_and_operation() {
+    let vectors = vectors();
+    let case = &vectors["writerEndToEnd"][0];
+    assert_eq!(case["strategy"], "Snapshot pk=[city]");
+    let seconds = |text: &Value| {
+        let time = text.as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+        time.timestamp()
+    };
+    let mut dataset = Dataset::new().await;
+    for round in case["rounds"].as_array().unwrap() {
+        let input = round["input"].as_array().unwrap().iter();
+        let input: Vec<Row> = input
+            .map(|row_of| row(0, None, row_of[0].as_str().unwrap(), 0, row_of[1].as_i64()))
+            .collect();
+        let mut merged = dataset.merge(&snapshot(&["city"]), &input, Pushed::DATA).await.unwrap();
+        for row in &mut merged {
+            row.time.get_or_insert(seconds(&round["sourceEventTime"]));
+        }
+        let output = round["output"].as_array().unwrap();
+        let expected = output.iter().map(|row_of| {
+            let city = row_of[4].as_str().unwrap();
+            row(
+                row_of[1].as_i64().unwrap() as i32,
+                seconds(&row_of[3]),
+                city,
+                0,
+                row_of[5].as_i64(),
+            )
+        });
+        assert_eq!(merged, expected.collect::<Vec<_>>());
+        assert_eq!(Some(dataset.state.next_offset()), output[0][0].as_u64());
+        dataset.commit(&merged).await;
     }
 }
