@@ -9,8 +9,10 @@
 
 mod error;
 mod input;
+mod read;
 mod rows;
 
 pub use error::{Error, ErrorKind, Result};
 pub use input::{Content, Input};
+pub use read::{Format, ReadOptions, read, read_as};
 pub use rows::RowStream;
