@@ -27,6 +27,7 @@ use crate::ingest::create::Creations;
 use crate::ingest::queue::Queues;
 use crate::ingest::rows::SliceSequence;
 use crate::ingest::shape::Shape;
+pub(crate) use crate::ingest::slice::SliceWriter;
 use crate::session::Engine;
 use crate::summary::SummaryCache;
 use crate::{Access, BatchStream, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Result, Subject, TableName};

@@ -18,7 +18,7 @@ use crate::session::Engine;
 use crate::summary::SummaryCache;
 use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IngestOutcome, IngestRequest, Pin,
-    PinnedDataset, Result, Statement, Subject, TableName, policy,
+    PinnedDataset, Result, Rewrite, RewriteOutcome, Statement, Subject, TableName, policy, rewrite,
 };
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
@@ -175,13 +175,25 @@ impl Planner {
     /// # Errors
     /// `NotFound`, `PermissionDenied`; `Corrupt` when a slice does not have its hash; `Unavailable`.
     pub async fn compact(&self, subject: &Subject, name: &TableName) -> Result<CompactOutcome> {
-        let catalog = &self.shared.catalog;
-        let dataset = match name {
-            TableName::Id(id) => catalog.resolve_id(subject, id, Access::Write).await?,
-            TableName::Alias(_) => catalog.resolve(subject, name, Access::Write).await?,
-        };
+        let dataset = self.shared.writable(subject, name).await?;
         let summary = self.shared.summaries.get(&dataset).await?;
         self.shared.indexes.compact(&dataset, &summary, Effort::Asked).await
+    }
+
+    /// Writes the history of a dataset again with larger slices, or without its rows: hard compaction. Blocks get new hashes;
+    /// datasets that are computed from this one have to be reset.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for slices of a dataset that is computed; `Conflict` when somebody else wrote meanwhile, and then
+    /// nothing was changed; `Corrupt` when a slice does not have its hash; `NotFound`, `PermissionDenied`, `Unavailable`.
+    pub async fn rewrite(&self, subject: &Subject, name: &TableName, rewrite: Rewrite) -> Result<RewriteOutcome> {
+        let dataset = self.shared.writable(subject, name).await?;
+        let (shared, compute) = (Arc::clone(&self.shared), self.shared.engine.compute.clone());
+        let work = async move {
+            let summary = shared.summaries.get(&dataset).await?;
+            rewrite::rewrite(&shared.engine, &dataset, &summary, rewrite).await
+        };
+        compute.spawn(work.boxed()).join().await?
     }
 
     /// Compacts in the background if it pays. Nobody waits for it, so what it fails with is logged.
@@ -198,6 +210,13 @@ impl Planner {
 }
 
 impl Shared {
+    async fn writable(&self, subject: &Subject, name: &TableName) -> Result<PinnedDataset> {
+        match name {
+            TableName::Id(id) => self.catalog.resolve_id(subject, id, Access::Write).await,
+            TableName::Alias(_) => self.catalog.resolve(subject, name, Access::Write).await,
+        }
+    }
+
     async fn compact_if_worth(&self, subject: &Subject, id: DatasetId) -> Result<()> {
         let dataset = self.catalog.resolve_id(subject, &id, Access::Write).await?;
         let summary = self.summaries.get(&dataset).await?;

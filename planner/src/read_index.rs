@@ -162,11 +162,9 @@ impl ReadIndexes {
             }
         });
         let checks: Vec<_> = checks.collect();
-        let good: HashSet<String> = stream::iter(checks)
-            .buffer_unordered(CONCURRENT_CHECKS)
-            .filter_map(async |(name, is_good)| is_good.then_some(name))
-            .collect()
-            .await;
+        let checked: Vec<(String, bool)> = stream::iter(checks).buffer_unordered(CONCURRENT_CHECKS).collect().await;
+        let good = checked.into_iter().filter(|(_, is_good)| *is_good);
+        let good: HashSet<String> = good.map(|(name, _)| name).collect();
         let trusted = pieces.into_iter().flat_map(|piece| match piece.merged() {
             Some(file) if !good.contains(&file.name) => {
                 metrics::counter!("jetway_read_index_files_skipped_total").increment(1);

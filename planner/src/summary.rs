@@ -39,12 +39,12 @@ pub(crate) struct SliceEntry {
     pub(crate) size: u64,
     pub(crate) first_offset: u64,
     pub(crate) last_offset: u64,
-    /// System time of its block, which is the one of all its rows.
+    /// System time of its block. That of its rows is the same or, after a hard compaction, earlier.
     pub(crate) system_time: DateTime<Utc>,
 }
 
 impl SliceEntry {
-    fn new(slice: &DataSlice, system_time: DateTime<Utc>) -> Self {
+    pub(crate) fn new(slice: &DataSlice, system_time: DateTime<Utc>) -> Self {
         Self {
             physical_hash: slice.physical_hash,
             size: slice.size,

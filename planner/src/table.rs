@@ -11,12 +11,14 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use jetway_odf::storage::ObjectKind;
 
 use crate::PinnedDataset;
 use crate::read_index::{Piece, ReadIndexes};
@@ -46,7 +48,7 @@ impl DatasetTable {
     }
 
     /// Files that may hold rows wanted by the filters, and, with a limit and no filter, no more than it needs.
-    fn wanted(&self, session: &dyn Session, filters: &[Expr], limit: Option<usize>) -> DfResult<Vec<Piece>> {
+    async fn wanted(&self, session: &dyn Session, filters: &[Expr], limit: Option<usize>) -> DfResult<Vec<Piece>> {
         if filters.is_empty() {
             let mut rows = 0;
             let wanted = self.pieces.iter().take_while(|piece| {
@@ -56,7 +58,11 @@ impl DatasetTable {
             });
             return Ok(wanted.cloned().collect());
         }
-        prune::matching(session, &self.files.summary, &self.pieces, filters)
+        let summary = &self.files.summary;
+        let system_time = &summary.state.vocabulary().system_time;
+        let asks_for_time = |filter: &Expr| filter.column_refs().iter().any(|column| column.name == *system_time);
+        let times_are_blocks = filters.iter().any(asks_for_time) && self.files.times_are_blocks(session).await;
+        prune::matching(session, summary, &self.pieces, filters, times_are_blocks)
     }
 }
 
@@ -77,7 +83,7 @@ impl TableProvider for DatasetTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let wanted = self.wanted(session, filters, limit)?;
+        let wanted = self.wanted(session, filters, limit).await?;
         if wanted.is_empty() {
             let schema = match projection {
                 Some(columns) => Arc::new(self.files.summary.schema.project(columns)?),
@@ -151,6 +157,42 @@ impl DatasetFiles {
             };
         }
         statistics
+    }
+
+    /// Whether the rows of a slice have the system time of its block. Not so where a hard compaction has written the blocks
+    /// again, as other software does, and that begins with the first slice.
+    async fn times_are_blocks(&self, session: &dyn Session) -> bool {
+        let Some(first) = self.summary.slices.iter().next() else {
+            return false;
+        };
+        match self.earliest_time(session, first).await {
+            Ok(earliest) => earliest == Some(first.system_time.timestamp_millis()),
+            Err(error) => {
+                tracing::debug!(dataset.id = %self.dataset.id, %error, "the first slice does not tell the time of its rows");
+                false
+            }
+        }
+    }
+
+    /// The earliest system time in a slice in milliseconds, if its footer says so.
+    async fn earliest_time(&self, session: &dyn Session, slice: &SliceEntry) -> DfResult<Option<i64>> {
+        let storage = &self.dataset.storage;
+        let path = storage.object_path(ObjectKind::Data, &slice.physical_hash);
+        let file = PartitionedFile::new(path.to_string(), slice.size);
+        let statistics = DFParquetMetadata::new(storage.store(), &file.object_meta)
+            .with_metadata_size_hint(Some(FOOTER_HINT))
+            .with_file_metadata_cache(Some(session.runtime_env().cache_manager.get_file_metadata_cache()))
+            .fetch_statistics(&self.summary.schema)
+            .await?;
+        let column = self
+            .summary
+            .schema
+            .index_of(&self.summary.state.vocabulary().system_time)?;
+        let earliest = statistics.column_statistics.get(column);
+        Ok(match earliest.and_then(|column| column.min_value.get_value()) {
+            Some(ScalarValue::TimestampMillisecond(millis, _)) => *millis,
+            _ => None,
+        })
     }
 
     fn plan(

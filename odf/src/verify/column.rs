@@ -49,7 +49,7 @@ pub(super) enum Role {
     Offset { start: u64 },
     /// 0 to 3, where a 2 is followed by a 3.
     Operation,
-    /// All the same.
+    /// In order, and not later than this: where slices were merged by a hard compaction, those of their blocks.
     SystemTime(DateTime<Utc>),
     /// Not later than this.
     EventTime(Option<DateTime<Utc>>),
@@ -165,7 +165,7 @@ struct Checks {
     is_required: bool,
     rows: u64,
     nulls: u64,
-    /// The value before, of operations.
+    /// The value before, of operations and system times.
     previous: Option<i64>,
     wrong: Option<Wrong>,
     /// Why values cannot be looked at.
@@ -243,11 +243,13 @@ impl Checks {
             Role::SystemTime(time) => {
                 let times =
                     cast_to::<TimestampMillisecondType>(array, &DataType::Timestamp(TimeUnit::Millisecond, None))?;
-                let expected = time.timestamp_millis();
+                let latest = time.timestamp_millis();
                 for (index, found) in times.iter().enumerate() {
-                    if found.is_some_and(|found| found != expected) {
-                        self.note(index, shown(expected), found.map(shown));
+                    let Some(found) = found else { continue };
+                    if found > latest || self.previous.is_some_and(|previous| found < previous) {
+                        self.note(index, shown(latest), Some(shown(found)));
                     }
+                    self.previous = Some(found);
                 }
             }
             Role::EventTime(watermark) => {
@@ -299,7 +301,10 @@ impl Checks {
         let (problem, what) = match self.role {
             Role::Offset { .. } => (Problem::Offset, "offsets do not count the rows of the interval"),
             Role::Operation => (Problem::Operation, "operations are not valid"),
-            Role::SystemTime(_) => (Problem::SystemTime, "system time is not that of the block"),
+            Role::SystemTime(_) => (
+                Problem::SystemTime,
+                "system time goes back or is later than that of the block",
+            ),
             Role::EventTime(_) => (
                 Problem::EventTime,
                 "event time is later than the watermark that the block records",

@@ -41,16 +41,16 @@ const PIECES_AHEAD: usize = 4;
 
 /// A slice that is complete, but not yet in the dataset.
 #[derive(Debug)]
-pub(super) struct SliceFile {
-    pub(super) source: ObjectSource,
-    pub(super) physical_hash: Multihash,
-    pub(super) logical_hash: Multihash,
-    pub(super) rows: u64,
+pub(crate) struct SliceFile {
+    pub(crate) source: ObjectSource,
+    pub(crate) physical_hash: Multihash,
+    pub(crate) logical_hash: Multihash,
+    pub(crate) rows: u64,
 }
 
 /// Writes one slice.
 #[derive(Debug)]
-pub(super) struct SliceWriter {
+pub(crate) struct SliceWriter {
     compute: Compute,
     schema: SchemaRef,
     lanes: Vec<Lane>,
@@ -65,7 +65,7 @@ pub(super) struct SliceWriter {
 impl SliceWriter {
     /// A slice with the given columns. `offset_column` is stored plainly, since readers in other languages choke on the
     /// encodings that would suit it.
-    pub(super) fn new(
+    pub(crate) fn new(
         compute: Compute,
         schema: SchemaRef,
         storage: DatasetStorage,
@@ -110,7 +110,7 @@ impl SliceWriter {
     }
 
     /// Adds rows that have the slice's schema. Waits while the lanes are busy.
-    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut rest = batch.clone();
         while rest.num_rows() > 0 {
             let rows = rest.num_rows().min(GROUP_ROWS - self.group_rows);
@@ -135,7 +135,7 @@ impl SliceWriter {
     }
 
     /// Writes what is left and the footer.
-    pub(super) async fn finish(mut self) -> Result<SliceFile> {
+    pub(crate) async fn finish(mut self) -> Result<SliceFile> {
         if self.group_rows > 0 {
             self.end_group().await?;
         }

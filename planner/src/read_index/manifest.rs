@@ -42,8 +42,9 @@ pub(crate) struct MergedFile {
     pub(super) checksum: Multihash,
     pub(crate) first_offset: u64,
     pub(crate) last_offset: u64,
-    /// System time of the first slice and of the last one.
-    pub(crate) first_system_time: DateTime<Utc>,
+    /// The earliest system time of a row.
+    pub(crate) first_system_time: Option<DateTime<Utc>>,
+    /// The system time of the last slice's block.
     pub(crate) last_system_time: DateTime<Utc>,
     pub(super) slice_count: u64,
     /// See [`digest`].

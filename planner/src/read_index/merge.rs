@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{BatchCoalescer, cast};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{AsArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{BatchCoalescer, cast, min};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMillisecondType};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jetway_odf::hash::HashingWriter;
@@ -65,7 +66,7 @@ pub(super) async fn merge(storage: DatasetStorage, summary: DatasetSummary, inpu
         writer: BufWriter::new(Arc::clone(storage.store()), path),
         hasher: manifest::hasher(),
     };
-    let rows = write(&storage, &summary, inputs, &mut file).await?;
+    let (rows, first_system_time) = write(&storage, &summary, inputs, &mut file).await?;
     let expected: u64 = slices.iter().map(SliceEntry::rows).sum();
     if rows != expected {
         return Err(Error::new(
@@ -84,7 +85,7 @@ pub(super) async fn merge(storage: DatasetStorage, summary: DatasetSummary, inpu
         checksum: hashed.hash,
         first_offset: first.first_offset,
         last_offset: last.last_offset,
-        first_system_time: first.system_time,
+        first_system_time,
         last_system_time: last.system_time,
         slice_count: slices.len() as u64,
         slices: manifest::digest(slices.iter()),
@@ -115,18 +116,20 @@ async fn write(
     summary: &DatasetSummary,
     inputs: Vec<Piece>,
     file: &mut Upload,
-) -> Result<u64> {
+) -> Result<(u64, Option<DateTime<Utc>>)> {
     let schema = &summary.schema;
     let properties = properties(&summary.state.vocabulary().offset);
     let mut writer = AsyncArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
     let mut coalescer = BatchCoalescer::new(Arc::clone(schema), BATCH_ROWS);
-    let mut rows = 0;
+    let (mut rows, mut earliest) = (0, None);
     let mut bytes = stream::iter(inputs.into_iter().map(|piece| fetch(storage.clone(), piece))).buffered(INPUTS_AHEAD);
     while let Some(bytes) = bytes.try_next().await? {
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.with_batch_size(BATCH_ROWS);
         for batch in reader.build()? {
             let batch = conform(&batch?, schema)?;
             rows += batch.num_rows() as u64;
+            let time = earliest_time(&batch, &summary.state.vocabulary().system_time)?;
+            earliest = earliest.into_iter().chain(time).min();
             coalescer.push_batch(batch)?;
             while let Some(batch) = coalescer.next_completed_batch() {
                 writer.write(&batch).await?;
@@ -143,7 +146,7 @@ async fn write(
         writer.write(&batch).await?;
     }
     writer.finish().await?;
-    Ok(rows)
+    Ok((rows, earliest.and_then(DateTime::from_timestamp_millis)))
 }
 
 /// The bytes of an input, which have their hash: what is wrong in storage must not get into a copy of it.
@@ -191,6 +194,15 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         columns,
         &options,
     )?)
+}
+
+/// The earliest time of a column in milliseconds; none if the column does not have such.
+fn earliest_time(batch: &RecordBatch, column: &str) -> Result<Option<i64>> {
+    let Some(times) = batch.column_by_name(column) else {
+        return Ok(None);
+    };
+    let millis = cast(times, &DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())))?;
+    Ok(min(millis.as_primitive::<TimestampMillisecondType>()))
 }
 
 fn properties(offset_column: &str) -> WriterProperties {

@@ -45,15 +45,16 @@ impl Piece {
         }
     }
 
-    /// The earliest system time of its rows.
-    pub(crate) fn first_system_time(&self) -> DateTime<Utc> {
+    /// No row has an earlier system time. The chain does not say how early those of a slice are: hard compaction merges slices
+    /// and leaves their rows as they are.
+    pub(crate) fn first_system_time(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Slice(slice) => slice.system_time,
+            Self::Slice(_) => None,
             Self::Merged(file, _) => file.first_system_time,
         }
     }
 
-    /// The latest system time of its rows.
+    /// No row has a later system time.
     pub(crate) fn last_system_time(&self) -> DateTime<Utc> {
         match self {
             Self::Slice(slice) => slice.system_time,

@@ -5,4 +5,5 @@ mod compaction;
 mod functions;
 mod ingest;
 mod query;
+mod rewrite;
 mod types;

@@ -92,6 +92,20 @@ async fn system_time() {
 }
 
 #[tokio::test]
+async fn rows_of_merged_slices_keep_their_system_times_in_order() {
+    let merged = report_of(|rows| rows[0].system_time -= TimeDelta::days(1)).await;
+    assert_eq!(merged.findings, []);
+    let backwards = report_of(|rows| rows[3].system_time -= TimeDelta::days(1)).await;
+    check(
+        only(&backwards),
+        Problem::SystemTime,
+        "system_time",
+        "2024-05-06T07:08:09.123Z",
+        "2024-05-05T07:08:09.123Z",
+    );
+}
+
+#[tokio::test]
 async fn event_time_behind_the_watermark_is_a_warning() {
     let report = report_of(|rows| rows[1].event_time = now() + TimeDelta::days(1)).await;
     check(
@@ -138,7 +152,7 @@ async fn schema() {
         r#"{"name":"value","type":{"kind":"String"}}"#,
         r#"{"name":"worth","type":{"kind":"String"}}"#,
     );
-    let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..7));
+    let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values((0..7).rev()));
     let retyped = report_of_batch(&with(4, "value", numbers)).await;
     check(
         only(&retyped),
@@ -177,7 +191,7 @@ async fn schema() {
         "2",
     );
 
-    let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..7));
+    let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values((0..7).rev()));
     let untimed = report_of_batch(&with(2, "system_time", numbers)).await;
     assert!(problems(&untimed).contains(&(Problem::Schema, Some(3))));
     assert!(

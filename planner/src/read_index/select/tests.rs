@@ -32,7 +32,7 @@ fn merged(inputs: &[Piece]) -> Piece {
         checksum: Multihash::sha3_256(b""),
         first_offset: first,
         last_offset: last,
-        first_system_time: DateTime::UNIX_EPOCH,
+        first_system_time: None,
         last_system_time: DateTime::UNIX_EPOCH,
         slice_count: 0,
         slices: Multihash::sha3_256(b""),
