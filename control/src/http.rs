@@ -1,4 +1,4 @@
-//! The HTTP side: health, metrics, and a page that tells where to connect.
+//! The HTTP side: health, metrics, a page that tells where to connect, and datasets to copy.
 
 use std::fmt;
 use std::future::Future;
@@ -15,6 +15,10 @@ use axum::{Json, Router};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+
+mod transfer;
+
+pub use transfer::{Transfers, router as transfer_router};
 
 #[cfg(test)]
 mod tests;

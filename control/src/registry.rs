@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 mod index;
 mod kind;
+mod push;
 
 #[cfg(test)]
 mod tests;

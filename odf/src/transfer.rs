@@ -21,6 +21,7 @@
 //!
 //! Objects that rows link to (columns of type `ObjectLink`) are not named by blocks and are not copied.
 
+mod check;
 mod copy;
 mod incoming;
 mod options;
@@ -31,9 +32,11 @@ mod relate;
 mod remote;
 mod retry;
 
+pub use check::{PushedChain, check_pushed};
 pub use copy::copy;
 pub use options::{CopyOptions, Progress};
 pub use outcome::{CopyOutcome, CopyStats, Relation};
 pub use place::Place;
+pub use receive::store_object;
 pub use remote::{DATASET_ID_HEADER, RemoteDataset, RemoteOptions};
 pub use retry::RetryPolicy;

@@ -2,10 +2,10 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Multihash;
 use crate::storage::{HeadSwap, NamedObject};
+use crate::transfer::check::check_chain;
 use crate::transfer::options::{CopyOptions, Meter, Progress};
 use crate::transfer::outcome::{CopyOutcome, Relation};
 use crate::transfer::place::Place;
@@ -13,7 +13,7 @@ use crate::transfer::receive::receive;
 use crate::transfer::relate::relate;
 
 /// How often the chains are compared anew because the target moved meanwhile.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: u32 = 5;
 
 /// Brings `target` to the head of `source`, with everything that its chain names, and tells `progress` how far it is.
 ///
@@ -30,11 +30,12 @@ pub async fn copy(
     options: &CopyOptions,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<CopyOutcome> {
-    for _ in 0..ATTEMPTS {
+    for attempted in 1..=ATTEMPTS {
         let meter = Meter::new(progress);
         if let Some(outcome) = attempt(source, target, options, &meter).await? {
             return Ok(outcome);
         }
+        options.retry.pause(attempted).await;
     }
     let message = "others write to the target all the time; try again when they are done";
     Err(Error::new(ErrorKind::Conflict, message).retryable())
@@ -65,13 +66,8 @@ async fn attempt(
     }
     incoming.store(target, retry).await?;
     if options.validate {
-        validate(
-            source,
-            target,
-            from.filter(|_| matches!(relation, Relation::Ahead { .. })),
-            head,
-        )
-        .await?;
+        let continued = from.filter(|_| matches!(relation, Relation::Ahead { .. }));
+        validate(source, target, continued, head).await?;
     }
     let blocks = incoming.blocks;
     let objects = incoming.into_objects();
@@ -103,17 +99,11 @@ async fn attempt(
 
 /// Checks the rules of the chain where it can be read without the network; a node checks what is pushed to it itself.
 async fn validate(source: &Place, target: &Place, from: Option<Multihash>, head: Multihash) -> Result<()> {
-    match (source, target, from) {
-        (_, Place::Stored(storage), Some(from)) => {
-            let mut state = chain::load(storage, from, |_| {}).await?;
-            let _forward = chain::advance(&mut state, storage, head, |_| {}).await?;
-            Ok(())
-        }
-        (_, Place::Stored(storage), None) | (Place::Stored(storage), Place::Remote(_), _) => {
-            chain::load(storage, head, |_| {}).await.map(drop)
-        }
-        (Place::Remote(_), Place::Remote(_), _) => Ok(()),
-    }
+    let storage = match (source, target) {
+        (_, Place::Stored(storage)) | (Place::Stored(storage), Place::Remote(_)) => storage,
+        (Place::Remote(_), Place::Remote(_)) => return Ok(()),
+    };
+    check_chain(storage, from, head, |_| {}).await.map(drop)
 }
 
 async fn copy_object(

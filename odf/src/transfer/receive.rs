@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 use sha3::{Digest, Sha3_256};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Multihash;
@@ -47,6 +48,39 @@ pub(super) async fn receive(
         .await
 }
 
+/// Stores an object of a dataset out of bytes that arrive from anywhere, if they are as many as `object` says and have its hash.
+/// They are hashed while they are written to a temporary file.
+///
+/// # Errors
+/// `Corrupt` if they are others; the stream's own; `Io`, `Storage`. Nothing is stored then.
+pub async fn store_object(
+    target: &DatasetStorage,
+    object: &NamedObject,
+    mut bytes: impl Stream<Item = Result<Bytes>> + Send + Unpin,
+) -> Result<()> {
+    let file = target.new_pending_file().await?;
+    let (pieces, arriving) = mpsc::channel(WAITING_PIECES);
+    let size = object.size;
+    let writer = tokio::task::spawn_blocking(move || Ok((write(file.as_file(), size, None, arriving)?, file)));
+    let mut position = 0;
+    while let Some(piece) = bytes.try_next().await? {
+        position += piece.len() as u64;
+        // If nobody takes it, the writer has failed and says so below.
+        if position > size || pieces.send(piece).await.is_err() {
+            break;
+        }
+    }
+    drop(pieces);
+    let (hash, file) = written(writer).await?;
+    if position != size || hash != object.hash {
+        let message =
+            "the bytes that were sent are not those of the object: they are more or fewer, or have another hash";
+        return Err(describe(ErrorKind::Corrupt, message, object).with_context("actual", hash));
+    }
+    let source = ObjectSource::File { file, size };
+    target.put_object(object.kind, object.hash, source).await
+}
+
 /// A whole object in a file.
 struct Received {
     file: crate::storage::PendingFile,
@@ -78,7 +112,7 @@ async fn download(
     let (found, resumed) = oneshot::channel();
     let size = object.size;
     let writer = tokio::task::spawn_blocking(move || {
-        let hash = write(file.as_file(), size, found, arriving)?;
+        let hash = write(file.as_file(), size, Some(found), arriving)?;
         Ok(Received {
             file,
             hash,
@@ -95,9 +129,7 @@ async fn download(
     let mut position = resumed;
     let fetched = fetch(source, object, &mut position, &pieces, options, meter).await;
     drop(pieces);
-    let written: Result<Received> = writer
-        .await
-        .unwrap_or_else(|error| Err(Error::new(ErrorKind::Io, "the runtime gave up on file work").with_source(error)));
+    let written = written(writer).await;
     if let Err(error) = fetched {
         meter.update(|progress, _| progress.bytes = progress.bytes.saturating_sub(position));
         // What went wrong with the file comes first: then nobody took the pieces.
@@ -105,6 +137,12 @@ async fn download(
         return Err(error);
     }
     Ok(Received { resumed, ..written? })
+}
+
+async fn written<T>(writer: JoinHandle<Result<T>>) -> Result<T> {
+    let written = writer.await;
+    written
+        .unwrap_or_else(|error| Err(Error::new(ErrorKind::Io, "the runtime gave up on file work").with_source(error)))
 }
 
 /// Passes on the bytes from `position` to the end of the object, however often the source stops in between.
@@ -164,7 +202,7 @@ async fn fetch_once(
 fn write(
     mut file: &File,
     size: u64,
-    found: oneshot::Sender<u64>,
+    found: Option<oneshot::Sender<u64>>,
     mut arriving: mpsc::Receiver<Bytes>,
 ) -> Result<Multihash> {
     let mut hasher = Sha3_256::new();
@@ -186,8 +224,10 @@ fn write(
             Some(bytes) => hasher.update(bytes),
         }
     }
-    // If nobody listens, no piece will arrive either.
-    let _ = found.send(position);
+    if let Some(found) = found {
+        // If nobody listens, no piece will arrive either.
+        let _ = found.send(position);
+    }
     while let Some(piece) = arriving.blocking_recv() {
         hasher.update(&piece);
         file.write_all(&piece)?;

@@ -49,10 +49,14 @@ impl RetryPolicy {
             return Err(error);
         }
         tracing::debug!(%error, attempt = failed, "a transfer is tried again");
-        let doubled = self.first_pause.saturating_mul(1 << (failed.saturating_sub(1)).min(20));
-        let pause = doubled.min(self.longest_pause);
-        // Others may have failed at the same moment.
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+        self.pause(failed).await;
         Ok(())
+    }
+
+    /// Waits longer each time, and not as long as others that failed at the same moment.
+    pub(super) async fn pause(&self, failed: u32) {
+        let doubled = self.first_pause.saturating_mul(1 << failed.saturating_sub(1).min(20));
+        let pause = doubled.min(self.longest_pause);
+        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
     }
 }
