@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    account, add, config, delete, ingest, list, log, rename, reset, serve, set_watermark, sql, tail, token, verify,
+    account, add, config, delete, ingest, list, log, pull, push, rename, reset, serve, set_watermark, sql, tail, token, verify,
 };
 
 /// How long background threads may take once a command is done.
@@ -47,6 +47,8 @@ enum Command {
     Delete(delete::Args),
     Reset(reset::Args),
     SetWatermark(set_watermark::Args),
+    Pull(pull::Args),
+    Push(push::Args),
     /// Make, list and revoke access tokens, on the machine of the node.
     #[command(subcommand)]
     Token(token::Action),
@@ -91,6 +93,8 @@ fn run(cli: Cli) -> Result<()> {
             Command::Sql(args) => Box::pin(sql::run(args)).await,
             Command::Ingest(args) => Box::pin(ingest::run(args)).await,
             Command::Add(args) => Box::pin(add::run(args)).await,
+            Command::Pull(args) => Box::pin(pull::run(args)).await,
+            Command::Push(args) => Box::pin(push::run(args)).await,
             Command::List(args) => Box::pin(list::run(args)).await,
             Command::Log(args) => Box::pin(log::run(args)).await,
             Command::Tail(args) => Box::pin(tail::run(args)).await,

@@ -7,6 +7,8 @@ pub(crate) mod delete;
 pub(crate) mod ingest;
 pub(crate) mod list;
 pub(crate) mod log;
+pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod rename;
 pub(crate) mod reset;
 pub(crate) mod serve;

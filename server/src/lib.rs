@@ -12,6 +12,7 @@ pub mod cli;
 mod client;
 mod commands;
 pub mod config;
+mod copying;
 mod metrics;
 mod node;
 mod output;

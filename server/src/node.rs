@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::FutureExt;
-use jetway_control::http::{Readiness, System};
+use jetway_control::http::{Readiness, System, Transfers};
 use jetway_control::{AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, StorageCatalog};
 use jetway_flight::{FlightGateway, FlightOptions, TicketKey};
 use jetway_odf::identity::AccountName;
@@ -23,7 +23,8 @@ use crate::config::Config;
 
 mod memory;
 
-/// How long HTTP requests may take to finish once everything else has stopped. They are short.
+/// How long HTTP requests may take to finish once everything else has stopped. They are short, but for copies of datasets, which go
+/// on where they were cut off.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
 
 /// How long storage may take to answer before the node counts as not ready.
@@ -81,6 +82,12 @@ impl Node {
         let catalog = Arc::new(open_catalog(config).await?);
         let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, planner_options(config))?;
         let ticket_key = TicketKey::new(&node_key.derive("flight ticket, version 1"))?;
+        let transfers = Transfers {
+            catalog: Arc::clone(&catalog),
+            authentication: authentication.clone(),
+            anonymous_read: config.http.anonymous_read.0,
+            max_upload: config.http.max_upload.bytes(),
+        };
         let authenticator = Arc::new(ControlAuthenticator(authentication));
         let gateway = FlightGateway::new(planner, authenticator, flight_options(config, ticket_key)?);
 
@@ -109,7 +116,7 @@ impl Node {
             storage: Arc::new(move || check_storage(Arc::clone(&catalog)).boxed()),
             metrics: Arc::new(move || crate::metrics::render(&metrics)),
         };
-        let router = jetway_control::http::router(system);
+        let router = jetway_control::http::router(system).merge(jetway_control::http::transfer_router(transfers));
         let stop = stop_http.clone();
         let http_server = tokio::spawn(async move {
             jetway_control::http::serve(http_listener, router, stop.cancelled_owned())
@@ -176,7 +183,20 @@ async fn listen(what: &str, key: &str, address: &str) -> Result<TcpListener> {
 
 /// The datasets that the configuration names.
 pub(crate) async fn open_catalog(config: &Config) -> Result<StorageCatalog> {
-    let options = RepositoryOptions {
+    let location = config.repository();
+    let repository = Repository::open(&location, &repository_options(config))
+        .await
+        .with_context(|| format!("cannot open the repository {location} (storage.repository)"))?;
+    let default_account = config.storage.default_account.parse::<AccountName>();
+    Ok(StorageCatalog::new(
+        repository,
+        default_account.context("storage.default_account cannot be used")?,
+    ))
+}
+
+/// How the configuration says to reach repositories.
+pub(crate) fn repository_options(config: &Config) -> RepositoryOptions {
+    RepositoryOptions {
         s3: S3Options {
             endpoint: config.s3.endpoint.clone(),
             region: config.s3.region.clone(),
@@ -186,16 +206,7 @@ pub(crate) async fn open_catalog(config: &Config) -> Result<StorageCatalog> {
             allow_http: config.s3.allow_http.map(|flag| flag.0),
         },
         temp_dir: config.query.spill_dir.clone(),
-    };
-    let location = config.repository();
-    let repository = Repository::open(&location, &options)
-        .await
-        .with_context(|| format!("cannot open the repository {location} (storage.repository)"))?;
-    let default_account = config.storage.default_account.parse::<AccountName>();
-    Ok(StorageCatalog::new(
-        repository,
-        default_account.context("storage.default_account cannot be used")?,
-    ))
+    }
 }
 
 /// The limits that the configuration sets.

@@ -10,7 +10,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Multicodec, Multihash};
 use crate::storage::dataset::{DatasetStorage, blocking};
-use crate::storage::layout::{self, Content, MAX_BLOCK_SIZE, ObjectKind};
+use crate::storage::layout::{self, Content, MAX_BLOCK_SIZE, NamedObject, ObjectKind};
 use crate::storage::pending::{ObjectSource, PendingFile, PendingObject};
 use crate::storage::{local, remote};
 
@@ -118,6 +118,29 @@ impl DatasetStorage {
             None => storage.repository.new_temporary_file(),
         })
         .await
+    }
+
+    /// Whether an object is there with its size, and stays until a chain names it. One that garbage collection could take is made
+    /// young; where that cannot be, it counts as missing and is to be put again.
+    ///
+    /// # Errors
+    /// `Io`, `Storage`.
+    pub async fn holds(&self, object: &NamedObject) -> Result<bool> {
+        let (id, object) = (self.id, *object);
+        match self.repository.local() {
+            Some(local) => {
+                let local = Arc::clone(local);
+                blocking(move || local.holds(&id, &object)).await
+            }
+            None => {
+                remote::holds(
+                    &**self.store(),
+                    &self.object_path(object.kind, &object.hash),
+                    object.size,
+                )
+                .await
+            }
+        }
     }
 
     /// A file to receive an object in that is named by its hash and comes in pieces. What an earlier attempt left is in it, also

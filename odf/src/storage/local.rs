@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{DatasetId, Multihash};
 use crate::storage::head::HeadSwap;
 use crate::storage::insert::Insert;
-use crate::storage::layout::{self, Content, FOLDERS, HEAD, MAX_SIDE_FILE_SIZE};
+use crate::storage::layout::{self, Content, FOLDERS, HEAD, MAX_SIDE_FILE_SIZE, NamedObject};
 use crate::storage::pending::{self, ObjectSource, PendingFile};
 
 /// Held exclusively while `refs/head` moves. Outside of the folders that ODF software reads.
@@ -107,6 +107,16 @@ impl LocalRepository {
         self.prepare(id)?;
         let folder = self.dataset_folder(id);
         PendingFile::create_in(&folder).map_err(|error| io_error("a temporary file cannot be created", &folder, error))
+    }
+
+    /// Whether an object is there with its size, and young.
+    pub(super) fn holds(&self, id: &DatasetId, object: &NamedObject) -> Result<bool> {
+        let path = self.content_path(id, Content::Object(object.kind), &object.hash);
+        match std::fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.len() == object.size && make_young(&path, &metadata).is_ok()),
+            Err(error) if error.kind() == IoErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io_error("an object cannot be examined", &path, error)),
+        }
     }
 
     /// A file to receive an object in, with what was received before; `None` while another process has it.

@@ -76,6 +76,12 @@ pub(super) async fn size(store: &dyn ObjectStore, path: &Path) -> Result<Option<
     Ok(examine(store, path).await?.map(|meta| meta.size))
 }
 
+/// Whether an object is there with that size, and young.
+pub(super) async fn holds(store: &dyn ObjectStore, path: &Path, size: u64) -> Result<bool> {
+    let stored = examine(store, path).await?;
+    Ok(stored.is_some_and(|stored| stored.size == size && is_young(&stored)))
+}
+
 async fn examine(store: &dyn ObjectStore, path: &Path) -> Result<Option<ObjectMeta>> {
     match store.head(path).await {
         Ok(meta) => Ok(Some(meta)),
@@ -134,8 +140,7 @@ pub(super) async fn upload(store: &Arc<dyn ObjectStore>, path: &Path, source: Ob
 
 async fn upload_large(store: &Arc<dyn ObjectStore>, path: &Path, source: ObjectSource) -> Result<()> {
     let size = source.size();
-    let stored = examine(&**store, path).await?;
-    if stored.is_some_and(|stored| stored.size == size && is_young(&stored)) {
+    if holds(&**store, path, size).await? {
         return Ok(());
     }
     match upload_in_parts(store, path, source).await {

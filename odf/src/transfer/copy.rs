@@ -113,8 +113,7 @@ async fn copy_object(
     options: &CopyOptions,
     meter: &Meter<'_>,
 ) -> Result<()> {
-    let there = options.retry.run(|| target.object_size(object)).await?;
-    if there == Some(object.size) {
+    if options.retry.run(|| target.holds(object)).await? {
         meter.update(|progress, stats| {
             progress.objects += 1;
             progress.bytes += object.size;

@@ -74,11 +74,11 @@ impl Place {
         Ok(block)
     }
 
-    /// The size of an object that is there.
-    pub(super) async fn object_size(&self, object: &NamedObject) -> Result<Option<u64>> {
+    /// Whether an object is there and stays.
+    pub(super) async fn holds(&self, object: &NamedObject) -> Result<bool> {
         match self {
-            Self::Stored(storage) => storage.object_size(object.kind, &object.hash).await,
-            Self::Remote(remote) => remote.object_size(object).await,
+            Self::Stored(storage) => storage.holds(object).await,
+            Self::Remote(remote) => Ok(remote.object_size(object).await? == Some(object.size)),
         }
     }
 

@@ -38,10 +38,14 @@ macro_rules! area {
 }
 
 area! {
-    /// The HTTP side: health, metrics and a page that tells where to connect.
+    /// The HTTP side: health, metrics, a page that tells where to connect, and datasets to copy.
     pub struct Http {
         /// HOST:PORT to listen on; port 0 means any free one.
         pub address: String = "127.0.0.1:8080".to_owned(),
+        /// Whether datasets can be copied from here without credentials. Writing always needs some.
+        pub anonymous_read: Flag = Flag(false),
+        /// Largest slice or checkpoint of a dataset that is copied here, such as 16GiB.
+        pub max_upload: ByteSize = ByteSize::from_mib(64 << 10),
     }
 }
 

@@ -7,6 +7,7 @@ use axum::extract::{Path, Query};
 use axum::http::response::Builder;
 use axum::http::{Method, header};
 use axum::response::Response;
+use jetway_odf::storage::NamedObject;
 use jetway_odf::transfer::DATASET_ID_HEADER;
 
 use super::{
@@ -91,6 +92,12 @@ async fn object(
     let (alias, hash) = (alias(&account, &dataset)?, parse_hash(&hash)?);
     let storage = transfers.readable(headers, &alias, parameters.dataset).await?;
     let size = storage.object_size(kind, &hash).await?;
+    if let (&Method::HEAD, Some(size), Some(_)) = (method, size, parameters.dataset) {
+        // Who pushes wants to know whether it need not be sent.
+        if !storage.holds(&NamedObject { kind, hash, size }).await? {
+            return Err(Failure::nothing_there());
+        }
+    }
     let answer = Answer::to(headers, &hash, size.ok_or_else(Failure::nothing_there)?)?;
     let body = if *method == Method::HEAD || !answer.has_body() {
         Body::empty()
