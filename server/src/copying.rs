@@ -13,7 +13,7 @@ pub(crate) mod location;
 
 /// Flags of every copy.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct Copying {
     /// Replace the chain at the target also if it has blocks that would be lost.
     #[arg(long)]
     force: bool,
@@ -46,7 +46,7 @@ struct Report {
     bytes_resumed: u64,
 }
 
-impl Args {
+impl Copying {
     /// Copies, shows how far it is, and prints what came of it.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use jetway_odf::identity::DatasetAlias;
 use jetway_odf::transfer::Place as Copied;
 use jetway_planner::{Access, DatasetCatalog, ErrorKind};
 
-use crate::copying::{self, location};
+use crate::copying::{Copying, location};
 use crate::workspace::{Place, Workspace};
 
 const EXAMPLES: &str = "\
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long = "as", value_name = "NAME")]
     name: Option<DatasetAlias>,
     #[command(flatten)]
-    copying: copying::Args,
+    copying: Copying,
     #[command(flatten)]
     place: Place,
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use jetway_odf::transfer::Place as Copied;
 
-use crate::copying::{self, location};
+use crate::copying::{Copying, location};
 use crate::workspace::{DatasetArgument, Place};
 
 const EXAMPLES: &str = "\
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
     #[command(flatten)]
-    copying: copying::Args,
+    copying: Copying,
     #[command(flatten)]
     place: Place,
 }

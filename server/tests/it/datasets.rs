@@ -16,31 +16,31 @@ mod tail;
 mod verify;
 
 /// Seven datasets of the reference implementation, as it left them.
-fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../odf/tests/fixtures")
 }
 
 /// A copy of them that a test may change.
-struct Copied(tempfile::TempDir);
+pub(crate) struct Copied(tempfile::TempDir);
 
 impl Copied {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy(&fixtures().join("datasets"), dir.path());
         Self(dir)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// A command on the copy.
-    fn jetway(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn jetway(&self, arguments: &[&str]) -> Command {
         on(self.path(), arguments)
     }
 
     /// The document that a command prints.
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         json(&mut self.jetway(arguments))
     }
 
@@ -68,14 +68,14 @@ impl Copied {
 }
 
 /// A command on the datasets of a folder.
-fn on(repository: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn on(repository: &Path, arguments: &[&str]) -> Command {
     let mut command = jetway();
     command.args(arguments).arg("--repository").arg(repository);
     command
 }
 
 /// What a command prints as JSON.
-fn json(command: &mut Command) -> Value {
+pub(crate) fn json(command: &mut Command) -> Value {
     serde_json::from_str(&succeed(command.args(["--output", "json"]))).unwrap()
 }
 

@@ -12,3 +12,4 @@ mod node;
 mod operations;
 mod sql;
 mod telemetry;
+mod transfer;
