@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    account, add, config, delete, ingest, list, log, pull, push, rename, reset, serve, set_watermark, sql, tail, token, verify,
+    account, add, config, delete, ingest, list, log, pull, push, rename, reset, serve, set_watermark, sql, tail, token,
+    verify,
 };
 
 /// How long background threads may take once a command is done.
