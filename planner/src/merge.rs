@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use jetway_odf::metadata::MergeStrategy;
@@ -129,6 +129,40 @@ impl Merger {
         Ok(BatchStream::new(output, self.engine.compute.run_ahead(events)))
     }
 
+    /// Forgets and removes all indexes of a dataset. The next merge makes what it needs again from the slices.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub(crate) async fn forget(&self, storage: &DatasetStorage) -> Result<()> {
+        self.indexes.drop_all(storage).await
+    }
+
+    /// Makes the index that a strategy needs, so that the next merge does not have to.
+    ///
+    /// # Errors
+    /// As [`Self::merge`].
+    pub(crate) async fn build(
+        &self,
+        strategy: &MergeStrategy,
+        dataset: &PinnedDataset,
+        summary: &Arc<DatasetSummary>,
+    ) -> Result<()> {
+        let content = match strategy {
+            MergeStrategy::Append {} | MergeStrategy::ChangelogStream { .. } => return Ok(()),
+            MergeStrategy::Ledger { .. } => Content::Keys,
+            MergeStrategy::Snapshot { .. } | MergeStrategy::UpsertStream { .. } => Content::Rows,
+        };
+        if summary.slices.iter().next().is_none() {
+            return Ok(());
+        }
+        let vocabulary = summary.state.vocabulary();
+        let columns = Columns::new(strategy, vocabulary, &summary.schema, &Schema::empty())?;
+        if let Some(index) = self.index(&columns, dataset, summary, content) {
+            index.open().await?;
+        }
+        Ok(())
+    }
+
     /// The index over the dataset's history; none if it has no rows yet.
     fn index(
         &self,
@@ -151,15 +185,6 @@ impl Merger {
     fn in_time(&self, columns: &Columns, rows: Batches) -> Result<Batches> {
         sort::sort(&self.engine, columns.prepared(), rows, &Columns::TIME_AND_ORDER)
     }
-}
-
-/// Forgets and removes what is derived from the dataset's history; the next merge makes it again from the slices. For
-/// operators that distrust it, and after history was rewritten.
-///
-/// # Errors
-/// Those of storage.
-pub(crate) async fn reindex(merger: &Merger, storage: &DatasetStorage) -> Result<()> {
-    merger.indexes.drop_all(storage).await
 }
 
 /// Gives pushed rows the columns that merges work with, and checks them.

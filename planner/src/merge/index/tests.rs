@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use jetway_odf::metadata::{MetadataEvent, SetInfo};
+use jetway_odf::metadata::{MergeStrategy, MetadataEvent, SetInfo};
 use jetway_odf::storage::{HeadSwap, Repository};
 use object_store::ObjectStore;
 
+use crate::merge::Merger;
 use crate::merge::index::{Options, StateIndex};
 use crate::merge::tests::counting::CountingStore;
 use crate::merge::tests::dataset::{Dataset, Pushed, Row, ledger, row, snapshot, upsert};
-use crate::merge::{Merger, reindex};
 use crate::summary::SummaryCache;
 use crate::{ErrorKind, PlannerOptions};
 
@@ -332,10 +332,19 @@ async fn heads_are_followed_forward_and_back() {
 #[tokio::test]
 async fn an_index_is_dropped_and_made_again() {
     let dataset = with_history().await;
-    reindex(&dataset.merger, &dataset.storage).await.unwrap();
+    dataset.merger.forget(&dataset.storage).await.unwrap();
     assert!(files(&dataset, "").await.is_empty());
+    let pinned = dataset.pinned();
+    let summary = SummaryCache::default().get(&pinned).await.unwrap();
+    for (strategy, indexes) in [
+        (MergeStrategy::Append {}, 0),
+        (upsert(&["city"]), 1),
+        (ledger(&["city"]), 2),
+    ] {
+        dataset.merger.build(&strategy, &pinned, &summary).await.unwrap();
+        assert_eq!(files(&dataset, "manifest").await.len(), indexes);
+    }
     check(&dataset).await;
-    assert!(!files(&dataset, ".run").await.is_empty());
 }
 
 /// Keys that were retracted are not carried along for ever, except where having been there counts.
