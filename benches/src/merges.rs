@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use futures::{StreamExt, stream};
 use jetway_odf::metadata::MergeStrategy;
-use jetway_planner::{BatchStream, IfExists, IfNotExists, IngestRequest, Planner, PlannerOptions, Subject, TableName};
+use jetway_planner::{BatchStream, IngestRequest, Planner, PlannerOptions, Subject, TableName};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::merges::catalog::FolderCatalog;
@@ -107,11 +107,7 @@ impl<'a> Bench<'a> {
 
     async fn write(&mut self, batches: Vec<RecordBatch>) -> Result<()> {
         let schema = batches.first().context("a write has rows")?.schema();
-        let request = IngestRequest {
-            table: TableName::parse(None, None, catalog::NAME)?,
-            if_exists: IfExists::Append,
-            if_not_exists: IfNotExists::Fail,
-        };
+        let request = IngestRequest::append(TableName::parse(None, None, catalog::NAME)?);
         let before = self.read_bytes();
         let start = Instant::now();
         let rows = BatchStream::new(schema, stream::iter(batches).map(Ok));

@@ -1,17 +1,23 @@
 //! Rows in: from a stream of batches to blocks in a chain.
 //!
 //! ```text
-//!  batches ─► shape ─► few rows ─────────────► queue ─► one slice for all who wait ─┐
-//!             (types,  └► many ─► slice writers ──────► queue ─► (offsets moved? ───┴─► blocks ─► head ─► answers
-//!              names)             (all cores)                     written again)
+//!  batches ─► preprocess ─► shape ─┬─► few rows ───────────► queue ─► one slice for all who wait ──┐
+//!             (the source's  (types, ├─► many ─► slice writers ► queue ─► (offsets moved? ───────────┤
+//!              SQL)           names) │           (all cores)               written again)            ├─► blocks ─► head
+//!                                    └─► spool ──────────────► queue ─► merge with what is there ────┘
 //! ```
+//!
+//! Rows that are appended take one of the upper two ways. Those that are merged wait in a spool, because a merge depends on
+//! the head: when somebody else was faster, they are merged once more.
 //!
 //! A dataset has one committer per process, its queue: pushes that arrive while a commit is on its way to storage share
 //! the next one. Other processes are met at the compare-and-swap of the head.
 
 mod append;
 mod create;
+mod intake;
 mod queue;
+mod receipt;
 mod rows;
 mod shape;
 mod slice;
@@ -19,18 +25,27 @@ mod slice;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use futures::StreamExt;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
 use jetway_odf::identity::{DatasetId, Multihash};
+use jetway_odf::metadata::MergeStrategy;
 use tokio::sync::Semaphore;
 
 use crate::ingest::create::Creations;
-use crate::ingest::queue::Queues;
+use crate::ingest::intake::Intake;
+use crate::ingest::queue::{Queues, Ready, Rows};
+pub use crate::ingest::receipt::IdempotencyKey;
+pub(crate) use crate::ingest::receipt::Receipts;
 use crate::ingest::rows::SliceSequence;
 use crate::ingest::shape::Shape;
 pub(crate) use crate::ingest::slice::SliceWriter;
+use crate::merge::Merger;
 use crate::session::Engine;
-use crate::summary::SummaryCache;
-use crate::{Access, BatchStream, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Result, Subject, TableName};
+use crate::spool::Spool;
+use crate::summary::{DatasetSummary, SummaryCache};
+use crate::{
+    Access, BatchStream, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Result, Subject, TableName, preprocess,
+};
 
 /// A push below both limits shares a slice with others; a larger one gets slices of its own.
 const SHARED_ROWS: usize = 64 * 1024;
@@ -67,6 +82,31 @@ pub struct IngestRequest {
     pub if_exists: IfExists,
     /// What to do when it is not.
     pub if_not_exists: IfNotExists,
+    /// The push source whose preprocessing and merge strategy apply; without a name, the only one or the one called
+    /// `default`. Rows of a dataset that has no source are appended.
+    pub source: Option<String>,
+    /// Makes sure that a push that is sent twice is taken in once.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// When rows happened that do not say it; at the commit if absent.
+    pub event_time: Option<DateTime<Utc>>,
+    /// Whether columns that the dataset does not have are added to it, instead of refused.
+    pub evolve_schema: bool,
+}
+
+impl IngestRequest {
+    /// Adds rows to a dataset that is there.
+    #[must_use]
+    pub fn append(table: TableName) -> Self {
+        Self {
+            table,
+            if_exists: IfExists::Append,
+            if_not_exists: IfNotExists::Fail,
+            source: None,
+            idempotency_key: None,
+            event_time: None,
+            evolve_schema: false,
+        }
+    }
 }
 
 /// What an ingest did.
@@ -74,12 +114,16 @@ pub struct IngestRequest {
 pub struct IngestOutcome {
     /// The dataset.
     pub dataset: DatasetId,
-    /// Number of rows that were taken in.
+    /// Number of rows that were taken in, after the source's preprocessing.
     pub rows: u64,
-    /// The block that made them visible.
+    /// Number of events that they became: rows of the dataset's history. Merging may drop rows and add others.
+    pub events: u64,
+    /// The block that made them visible; the newest one if nothing changed.
     pub head: Multihash,
     /// Whether the dataset was made by this ingest.
     pub created: bool,
+    /// Whether anything was committed: the rows may all have been known before.
+    pub changed: bool,
 }
 
 /// What ingests work with.
@@ -88,6 +132,7 @@ pub(crate) struct Services {
     pub(crate) catalog: Arc<dyn DatasetCatalog>,
     pub(crate) engine: Engine,
     pub(crate) summaries: Arc<SummaryCache>,
+    pub(crate) merger: Merger,
     pub(crate) clock: Clock,
 }
 
@@ -118,25 +163,22 @@ impl Ingest {
         rows: BatchStream,
     ) -> Result<IngestOutcome> {
         if let Some(dataset) = self.find(subject, &request).await? {
-            return self.append(subject, dataset, rows).await;
+            return self.push(subject, dataset, &request, rows).await;
         }
         // Of several pushes that would make the same dataset one does, and the others append to it.
         let _turn = self.creations.turn(subject, &request.table).await;
         match self.find(subject, &request).await? {
-            Some(dataset) => self.append(subject, dataset, rows).await,
+            Some(dataset) => self.push(subject, dataset, &request, rows).await,
             None => self.create(subject, &request, rows).await,
         }
     }
 
-    /// The dataset that rows are to be appended to; none if it is to be made.
+    /// The dataset that rows are to be added to; none if it is to be made.
     async fn find(&self, subject: &Subject, request: &IngestRequest) -> Result<Option<PinnedDataset>> {
-        let catalog = &self.services.catalog;
-        let found = match &request.table {
-            TableName::Id(id) => catalog.resolve_id(subject, id, Access::Write).await,
-            TableName::Alias(_) => catalog.resolve(subject, &request.table, Access::Write).await,
-        };
+        let found = self.services.writable(subject, &request.table).await;
         match (found, request.if_exists, request.if_not_exists) {
             (Ok(dataset), IfExists::Append, _) => Ok(Some(dataset)),
+            (Ok(dataset), IfExists::Fail, _) if self.made_before(&dataset, request).await? => Ok(Some(dataset)),
             (Ok(_), IfExists::Fail, _) => Err(Error::new(
                 ErrorKind::AlreadyExists,
                 format!(
@@ -149,20 +191,84 @@ impl Ingest {
         }
     }
 
-    async fn append(&self, subject: &Subject, dataset: PinnedDataset, mut rows: BatchStream) -> Result<IngestOutcome> {
+    /// Whether it was this request that made the dataset, and only its answer got lost.
+    async fn made_before(&self, dataset: &PinnedDataset, request: &IngestRequest) -> Result<bool> {
+        let Some(key) = &request.idempotency_key else {
+            return Ok(false);
+        };
+        let summary = self.services.summaries.get(dataset).await?;
+        Ok(summary.receipts.find(key).is_some())
+    }
+
+    async fn push(
+        &self,
+        subject: &Subject,
+        dataset: PinnedDataset,
+        request: &IngestRequest,
+        rows: BatchStream,
+    ) -> Result<IngestOutcome> {
         append::check_root(&dataset)?;
         let summary = self.services.summaries.get(&dataset).await?;
-        let vocabulary = Arc::clone(summary.state.vocabulary());
-        let shape = match summary.state.schema() {
-            Some(_) => Shape::existing(&rows.schema(), &summary.schema, &vocabulary)?,
-            None => Shape::new(&rows.schema(), &vocabulary)?,
+        let intake = Intake::of_push(&summary.state, request)?;
+        self.take_in(subject, dataset, &summary, intake, rows).await
+    }
+
+    /// Takes rows into a root dataset.
+    async fn take_in(
+        &self,
+        subject: &Subject,
+        dataset: PinnedDataset,
+        summary: &DatasetSummary,
+        intake: Intake,
+        rows: BatchStream,
+    ) -> Result<IngestOutcome> {
+        let engine = &self.services.engine;
+        let rows = match &intake.preprocess {
+            Some(transform) => preprocess::run(transform, rows, engine).await?,
+            None => rows,
         };
-        let shape = Arc::new(shape);
+        if let Some(known) = intake.key.as_ref().and_then(|key| summary.receipts.find(key)) {
+            let count = rows.try_fold(0, |count, batch| async move { Ok(count + batch.num_rows() as u64) });
+            return known.outcome(dataset.id, count.await?);
+        }
+        let shape = Arc::new(Shape::of(&rows.schema(), summary, intake.shape_rules())?);
+        let rows = shape.apply_to(rows);
+        if intake.merge == (MergeStrategy::Append {}) {
+            return self.append(subject, dataset, summary, shape, intake, rows).await;
+        }
+        let spool = Spool::keep(rows, engine, &self.waiting).await?;
+        let ready = Ready {
+            subject: subject.clone(),
+            dataset,
+            shape,
+            intake,
+            rows: Rows::Merged(spool),
+        };
+        self.queues.push(ready).await
+    }
+
+    /// Adds shaped rows to what is there.
+    async fn append(
+        &self,
+        subject: &Subject,
+        dataset: PinnedDataset,
+        summary: &DatasetSummary,
+        shape: Arc<Shape>,
+        intake: Intake,
+        mut rows: BatchStream,
+    ) -> Result<IngestOutcome> {
         // Whatever turns out to be small waits for its end here; only then does anybody else have to wait for it.
         let (mut batches, mut count, mut bytes) = (Vec::new(), 0, 0);
         let mut held = Vec::new();
+        let ready = |rows| Ready {
+            subject: subject.clone(),
+            dataset: dataset.clone(),
+            shape: Arc::clone(&shape),
+            intake: intake.clone(),
+            rows,
+        };
         while let Some(batch) = rows.next().await {
-            let batch = shape.apply(&batch?)?;
+            let batch = batch?;
             let size = batch.get_array_memory_size();
             count += batch.num_rows();
             bytes += size;
@@ -174,20 +280,22 @@ impl Ingest {
             if count > SHARED_ROWS || bytes > SHARED_BYTES || room.is_err() {
                 drop(held);
                 let slices = self
-                    .write_slices(&dataset, &shape, batches, rows, summary.state.next_offset())
+                    .write_slices(&dataset, &shape, &intake, batches, rows, summary.state.next_offset())
                     .await?;
-                return self.queues.push_slices(subject, dataset, shape, slices).await;
+                return self.queues.push(ready(Rows::Slices(slices))).await;
             }
         }
-        if count == 0 {
+        if count == 0 && intake.source_state.is_none() && shape.announcement(summary)?.is_none() {
             return Ok(IngestOutcome {
                 dataset: dataset.id,
                 rows: 0,
+                events: 0,
                 head: dataset.head,
                 created: false,
+                changed: false,
             });
         }
-        let outcome = self.queues.push_rows(subject, dataset, shape, batches).await;
+        let outcome = self.queues.push(ready(Rows::Few(batches))).await;
         drop(held);
         outcome
     }
@@ -197,19 +305,31 @@ impl Ingest {
         &self,
         dataset: &PinnedDataset,
         shape: &Arc<Shape>,
+        intake: &Intake,
         first: Vec<RecordBatch>,
         mut rest: BatchStream,
         first_offset: u64,
     ) -> Result<rows::WrittenSlices> {
         let (compute, storage) = (self.services.engine.compute.clone(), dataset.storage.clone());
         let system_time = self.services.clock.now();
-        let mut sequence = SliceSequence::new(compute, storage, Arc::clone(shape), first_offset, system_time);
+        let (shape, event_time) = (Arc::clone(shape), intake.event_time);
+        let mut sequence = SliceSequence::new(compute, storage, shape, first_offset, system_time, event_time);
         for batch in first {
             sequence.write(batch).await?;
         }
         while let Some(batch) = rest.next().await {
-            sequence.write(shape.apply(&batch?)?).await?;
+            sequence.write(batch?).await?;
         }
         sequence.finish().await
+    }
+}
+
+impl Services {
+    /// The dataset of a name, for writing.
+    pub(crate) async fn writable(&self, subject: &Subject, name: &TableName) -> Result<PinnedDataset> {
+        match name {
+            TableName::Id(id) => self.catalog.resolve_id(subject, id, Access::Write).await,
+            TableName::Alias(_) => self.catalog.resolve(subject, name, Access::Write).await,
+        }
     }
 }

@@ -12,6 +12,7 @@ use jetway_odf::metadata::DatasetKind;
 
 use crate::failure;
 use crate::ingest::{Ingest, Services};
+use crate::merge::Merger;
 use crate::read_index::{Effort, ReadIndexes};
 use crate::resolve::Resolver;
 use crate::session::Engine;
@@ -94,6 +95,7 @@ impl Planner {
             catalog: Arc::clone(&catalog),
             engine: engine.clone(),
             summaries: Arc::clone(&summaries),
+            merger: Merger::new(engine.clone()),
             clock: options.clock,
         });
         Ok(Self {
@@ -164,7 +166,7 @@ impl Planner {
     pub async fn ingest(&self, subject: &Subject, request: IngestRequest, rows: BatchStream) -> Result<IngestOutcome> {
         let outcome = self.shared.ingest.run(subject, request, rows).await?;
         let indexes = &self.shared.indexes;
-        if self.shared.compact_in_background && outcome.rows > 0 && indexes.grew(outcome.dataset, outcome.head) {
+        if self.shared.compact_in_background && outcome.events > 0 && indexes.grew(outcome.dataset, outcome.head) {
             self.compact_later(subject, outcome.dataset);
         }
         Ok(outcome)

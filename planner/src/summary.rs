@@ -13,6 +13,7 @@ use jetway_odf::metadata::{DataSlice, DatasetKind, MergeStrategy, MetadataEvent}
 use jetway_odf::storage::DatasetStorage;
 use tokio::sync::Mutex;
 
+use crate::ingest::Receipts;
 use crate::{Error, ErrorKind, PinnedDataset, Result};
 
 /// How many slices share one piece of the list; pieces are shared between the summaries of successive heads.
@@ -30,6 +31,8 @@ pub(crate) struct DatasetSummary {
     pub(crate) schema: SchemaRef,
     /// Whether no source ever could retract or correct rows.
     pub(crate) only_appends: bool,
+    /// The newest pushes that had idempotency keys.
+    pub(crate) receipts: Receipts,
 }
 
 /// One Parquet file of rows, as the chain describes it.
@@ -145,6 +148,7 @@ impl DatasetSummary {
         Seen {
             slices: self.slices.clone(),
             merges: !self.only_appends,
+            receipts: self.receipts.clone(),
         }
     }
 
@@ -157,6 +161,7 @@ impl DatasetSummary {
             only_appends: state.kind() == DatasetKind::Root && !seen.merges,
             state,
             slices: seen.slices,
+            receipts: seen.receipts,
             schema: Arc::new(schema),
         })
     }
@@ -168,10 +173,12 @@ struct Seen {
     slices: SliceList,
     /// Whether there was a source that may retract or correct rows.
     merges: bool,
+    receipts: Receipts,
 }
 
 impl Seen {
     fn add(&mut self, block: &EncodedBlock) {
+        self.receipts.add(block);
         let slice = match &block.block.event {
             MetadataEvent::AddData(event) => event.new_data.as_ref(),
             MetadataEvent::ExecuteTransform(event) => event.new_data.as_ref(),

@@ -79,8 +79,8 @@ pub(super) fn request(command: &CommandStatementIngest) -> Result<IngestRequest>
     };
     let table = TableName::parse(command.catalog.as_deref(), command.schema.as_deref(), &command.table)?;
     Ok(IngestRequest {
-        table,
         if_exists,
         if_not_exists,
+        ..IngestRequest::append(table)
     })
 }

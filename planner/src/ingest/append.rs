@@ -3,9 +3,12 @@
 use chrono::{DateTime, Utc};
 use jetway_odf::chain::ChainState;
 use jetway_odf::codec::{EncodedBlock, ManifestVersion};
-use jetway_odf::metadata::{AddData, DataSchema, DataSlice, DatasetKind, MetadataEvent, OffsetInterval, SetDataSchema};
+use jetway_odf::metadata::{
+    AddData, DataSchema, DataSlice, DatasetKind, MetadataEvent, OffsetInterval, SetDataSchema, SourceState,
+};
 use jetway_odf::storage::{ObjectKind, PendingObject};
 
+use crate::ingest::receipt::{self, Receipt};
 use crate::ingest::rows::WrittenSlices;
 use crate::{Error, ErrorKind, PinnedDataset, Result};
 
@@ -31,19 +34,45 @@ pub(super) fn check_root(dataset: &PinnedDataset) -> Result<()> {
     }
 }
 
-/// Appends slices whose offsets start where the chain ends. `schema` is given for a chain that has none yet.
-pub(super) fn append(state: &ChainState, schema: Option<&DataSchema>, written: WrittenSlices) -> Result<Append> {
+/// What goes into a chain with the rows.
+#[derive(Debug, Default)]
+pub(super) struct Additions<'a> {
+    /// Given for a chain that has no schema yet, or another one.
+    pub(super) schema: Option<&'a DataSchema>,
+    /// Where the polled source stands now; without one, it stays where it was.
+    pub(super) source_state: Option<&'a SourceState>,
+    /// Of the pushes that have keys.
+    pub(super) receipts: &'a [Receipt],
+}
+
+/// Appends slices whose offsets start where the chain ends. No blocks come of no slices, unless the schema or the source's
+/// state is new; receipts alone are no reason for a block.
+pub(super) fn append(state: &ChainState, additions: &Additions<'_>, written: WrittenSlices) -> Result<Append> {
     let mut events = Vec::with_capacity(written.slices.len() + 1);
-    if let Some(schema) = schema {
+    if let Some(schema) = additions.schema {
         events.push(MetadataEvent::SetDataSchema(SetDataSchema {
             raw_arrow_schema: None,
             schema: Some(schema.clone()),
         }));
     }
+    let source_state = additions.source_state.or(state.source_state());
+    let template = AddData {
+        prev_checkpoint: state.checkpoint().map(|checkpoint| checkpoint.physical_hash),
+        prev_offset: state.last_offset(),
+        new_data: None,
+        new_checkpoint: state.checkpoint().cloned(),
+        new_watermark: state.watermark(),
+        new_source_state: source_state.cloned(),
+        extra: None,
+    };
+    if written.slices.is_empty() && source_state != state.source_state() {
+        events.push(MetadataEvent::AddData(template.clone()));
+    }
     let mut objects = Vec::with_capacity(written.slices.len());
     let mut last_offset = state.last_offset();
     let mut watermark = state.watermark();
     let mut next_offset = written.first_offset;
+    let last = (written.first_offset + written.rows).checked_sub(1);
     for slice in written.slices {
         // What later events do not repeat is lost, so watermark, checkpoint and source state go along.
         watermark = later(watermark, slice.max_event_time);
@@ -52,8 +81,7 @@ pub(super) fn append(state: &ChainState, schema: Option<&DataSchema>, written: W
             end: next_offset + slice.file.rows - 1,
         };
         let size = slice.file.source.size();
-        events.push(MetadataEvent::AddData(AddData {
-            prev_checkpoint: state.checkpoint().map(|checkpoint| checkpoint.physical_hash),
+        let mut event = AddData {
             prev_offset: last_offset,
             new_data: Some(DataSlice {
                 logical_hash: slice.file.logical_hash,
@@ -61,11 +89,14 @@ pub(super) fn append(state: &ChainState, schema: Option<&DataSchema>, written: W
                 offset_interval: interval,
                 size,
             }),
-            new_checkpoint: state.checkpoint().cloned(),
             new_watermark: watermark,
-            new_source_state: state.source_state().cloned(),
-            extra: None,
-        }));
+            ..template.clone()
+        };
+        // All blocks become visible with the last one.
+        if Some(interval.end) == last {
+            event.extra = receipt::to_extra(additions.receipts)?;
+        }
+        events.push(MetadataEvent::AddData(event));
         objects.push(PendingObject {
             kind: ObjectKind::Data,
             hash: slice.file.physical_hash,

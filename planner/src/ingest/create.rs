@@ -11,14 +11,13 @@ use jetway_odf::metadata::{AddPushSource, DatasetKind, MergeStrategy, MetadataEv
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use crate::ingest::append::append;
+use crate::ingest::append::{Additions, append};
+use crate::ingest::intake::DEFAULT_SOURCE;
+use crate::ingest::receipt::Receipt;
 use crate::ingest::rows::SliceSequence;
-use crate::ingest::shape::Shape;
+use crate::ingest::shape::{Shape, SystemColumns};
 use crate::ingest::{IfExists, Ingest, IngestOutcome, IngestRequest};
 use crate::{BatchStream, Error, ErrorKind, Result, Subject, TableName};
-
-/// Name of the source that pushes without another name go through.
-const DEFAULT_SOURCE: &str = "default";
 
 /// Datasets that are being made in this process.
 #[derive(Debug, Default)]
@@ -68,7 +67,7 @@ impl Ingest {
             }
         };
         let vocabulary = Arc::new(Vocabulary::default());
-        let shape = Arc::new(Shape::new(&rows.schema(), &vocabulary)?);
+        let shape = Arc::new(Shape::new(&rows.schema(), &vocabulary, SystemColumns::Renamed)?);
         let (id, _) = DatasetId::generate();
         let storage = self.services.catalog.storage(&id);
         let now = self.services.clock.now();
@@ -78,6 +77,7 @@ impl Ingest {
             Arc::clone(&shape),
             0,
             now,
+            request.event_time,
         );
         while let Some(batch) = rows.next().await {
             sequence.write(shape.apply(&batch?)?).await?;
@@ -88,8 +88,20 @@ impl Ingest {
             dataset_id: id,
             dataset_kind: DatasetKind::Root,
         };
-        let (mut blocks, state) = ChainState::create(seed, definition(&shape), now, ManifestVersion::default())?;
-        let appended = append(&state, None, written)?;
+        let source = request.source.as_deref().unwrap_or(DEFAULT_SOURCE);
+        let definition = definition(source, &shape);
+        let (mut blocks, state) = ChainState::create(seed, definition, now, ManifestVersion::default())?;
+        let receipt = request.idempotency_key.clone().map(|key| Receipt {
+            key,
+            rows: count,
+            events: count,
+            created: true,
+        });
+        let additions = Additions {
+            receipts: receipt.as_slice(),
+            ..Additions::default()
+        };
+        let appended = append(&state, &additions, written)?;
         blocks.extend(appended.blocks);
         match self
             .services
@@ -100,8 +112,10 @@ impl Ingest {
             Ok(dataset) => Ok(IngestOutcome {
                 dataset: dataset.id,
                 rows: count,
+                events: count,
                 head: dataset.head,
                 created: true,
+                changed: true,
             }),
             Err(error) if error.kind() == ErrorKind::AlreadyExists && request.if_exists == IfExists::Append => {
                 Err(Error::new(
@@ -116,9 +130,9 @@ impl Ingest {
 }
 
 /// What a dataset is told about itself when it is made for a push.
-fn definition(shape: &Shape) -> Vec<MetadataEvent> {
+fn definition(source: &str, shape: &Shape) -> Vec<MetadataEvent> {
     let source = AddPushSource {
-        source_name: DEFAULT_SOURCE.to_owned(),
+        source_name: source.to_owned(),
         read: ReadStep::NdJson {
             ddl_schema: None,
             date_format: None,

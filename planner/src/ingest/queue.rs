@@ -7,21 +7,24 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use jetway_odf::identity::{DatasetId, Multihash};
-use jetway_odf::metadata::DataSchema;
+use jetway_odf::metadata::MergeStrategy;
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, ObjectKind, ObjectSource};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 
-use crate::ingest::append::append;
+use crate::ingest::append::{Additions, append};
+use crate::ingest::intake::Intake;
+use crate::ingest::receipt::Receipt;
 use crate::ingest::rows::{SliceSequence, WrittenSlice, WrittenSlices};
 use crate::ingest::shape::Shape;
 use crate::ingest::slice::SliceFile;
 use crate::ingest::{IngestOutcome, Services};
+use crate::spool::Spool;
 use crate::summary::DatasetSummary;
 use crate::{Access, Error, ErrorKind, PinnedDataset, Result, Subject};
 
 /// How many rows of waiting pushes go into one commit.
-const MAX_SHARED_ROWS: usize = 512 * 1024;
+const MAX_SHARED_ROWS: u64 = 512 * 1024;
 
 /// How often a commit is tried when other processes are faster.
 const MAX_ATTEMPTS: u32 = 20;
@@ -34,20 +37,43 @@ pub(super) struct Queues {
     waiting: Arc<Mutex<HashMap<DatasetId, Vec<Push>>>>,
 }
 
-/// A push that is complete and waits for its commit.
+/// Rows that are complete, and all that is needed to commit them.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) subject: Subject,
+    pub(super) dataset: PinnedDataset,
+    pub(super) shape: Arc<Shape>,
+    pub(super) intake: Intake,
+    pub(super) rows: Rows,
+}
+
+/// Shaped rows.
+#[derive(Debug)]
+pub(super) enum Rows {
+    /// Few of them: they share a slice with those of others who wait.
+    Few(Vec<RecordBatch>),
+    /// In slices that are written already. They are written again if rows came in between.
+    Slices(WrittenSlices),
+    /// To be merged with what the dataset holds at the moment of the commit.
+    Merged(Spool),
+}
+
+/// A push that waits for its commit.
 #[derive(Debug)]
 struct Push {
-    subject: Subject,
-    dataset: PinnedDataset,
-    shape: Arc<Shape>,
-    rows: Rows,
+    ready: Ready,
+    /// Rows that were taken in.
+    rows: u64,
     reply: oneshot::Sender<Result<IngestOutcome>>,
 }
 
-#[derive(Debug)]
-enum Rows {
-    Few(Vec<RecordBatch>),
-    Slices(WrittenSlices),
+/// What a commit did.
+#[derive(Debug, Clone, Copy)]
+struct Done {
+    head: Multihash,
+    /// How many events the rows became, if they are not as many as the rows.
+    events: Option<u64>,
+    changed: bool,
 }
 
 impl Queues {
@@ -58,44 +84,12 @@ impl Queues {
         }
     }
 
-    /// Adds a few rows; they share a slice with those of others who wait.
-    pub(super) async fn push_rows(
-        &self,
-        subject: &Subject,
-        dataset: PinnedDataset,
-        shape: Arc<Shape>,
-        rows: Vec<RecordBatch>,
-    ) -> Result<IngestOutcome> {
-        self.push(subject, dataset, shape, Rows::Few(rows)).await
-    }
-
-    /// Adds slices that are written already. They are written again if rows came in between.
-    pub(super) async fn push_slices(
-        &self,
-        subject: &Subject,
-        dataset: PinnedDataset,
-        shape: Arc<Shape>,
-        slices: WrittenSlices,
-    ) -> Result<IngestOutcome> {
-        self.push(subject, dataset, shape, Rows::Slices(slices)).await
-    }
-
-    async fn push(
-        &self,
-        subject: &Subject,
-        dataset: PinnedDataset,
-        shape: Arc<Shape>,
-        rows: Rows,
-    ) -> Result<IngestOutcome> {
+    /// Waits until the rows are in the dataset.
+    pub(super) async fn push(&self, ready: Ready) -> Result<IngestOutcome> {
         let (reply, answer) = oneshot::channel();
-        let id = dataset.id;
-        let push = Push {
-            subject: subject.clone(),
-            dataset,
-            shape,
-            rows,
-            reply,
-        };
+        let id = ready.dataset.id;
+        let rows = ready.rows.count();
+        let push = Push { ready, rows, reply };
         let starts = {
             let mut waiting = self.lock();
             let starts = !waiting.contains_key(&id);
@@ -173,92 +167,123 @@ fn group(pushes: Vec<Push>) -> Vec<Vec<Push>> {
 }
 
 fn can_share(group: &[Push], push: &Push) -> bool {
-    let rows: usize = group.iter().chain([push]).map(|push| push.rows.count()).sum();
+    let rows: u64 = group.iter().chain([push]).map(|push| push.rows).sum();
+    let Some(first) = group.first() else { return false };
+    let (ready, first) = (&push.ready, &first.ready);
     rows <= MAX_SHARED_ROWS
-        && matches!(push.rows, Rows::Few(_))
-        && group.first().is_some_and(|first| {
-            matches!(first.rows, Rows::Few(_))
-                && first.subject == push.subject
-                && first.shape.gives_same_rows(&push.shape)
-        })
+        && matches!((&first.rows, &ready.rows), (Rows::Few(_), Rows::Few(_)))
+        && first.subject == ready.subject
+        && first.shape.gives_same_rows(&ready.shape)
+        && first.intake.event_time == ready.intake.event_time
+        && first.intake.source_state.is_none()
+        && ready.intake.source_state.is_none()
+        && (ready.intake.key.is_none() || group.iter().all(|other| other.ready.intake.key != ready.intake.key))
 }
 
 impl Rows {
-    fn count(&self) -> usize {
+    fn count(&self) -> u64 {
         match self {
-            Self::Few(batches) => batches.iter().map(RecordBatch::num_rows).sum(),
-            Self::Slices(slices) => usize::try_from(slices.rows).unwrap_or(usize::MAX),
+            Self::Few(batches) => batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+            Self::Slices(slices) => slices.rows,
+            Self::Merged(spool) => spool.rows(),
         }
+    }
+}
+
+impl Push {
+    fn answer(self, answer: Result<IngestOutcome>) {
+        // Whoever does not wait any more does not need the answer; the rows are in all the same.
+        let _ = self.reply.send(answer);
     }
 }
 
 impl Services {
-    /// Commits the pushes of a group in one block and answers each of them.
-    async fn commit_group(&self, group: Vec<Push>) {
-        let mut replies = Vec::with_capacity(group.len());
-        let mut batches = Vec::new();
-        let mut slices = None;
-        let mut about = None;
+    /// Commits the pushes of a group together and answers each of them.
+    async fn commit_group(&self, mut group: Vec<Push>) {
+        metrics::histogram!("jetway_ingest_pushes_per_commit").record(group.len() as f64);
+        let result = self.commit(&mut group).await;
         for push in group {
-            replies.push((push.rows.count() as u64, push.reply));
-            match push.rows {
-                Rows::Few(rows) => batches.extend(rows),
-                Rows::Slices(written) => slices = Some(written),
-            }
-            about.get_or_insert((push.subject, push.dataset, push.shape));
-        }
-        let Some((subject, dataset, shape)) = about else { return };
-        metrics::histogram!("jetway_ingest_pushes_per_commit").record(replies.len() as f64);
-        let result = self.commit(&subject, &dataset, &shape, &batches, slices).await;
-        for (rows, reply) in replies {
             let answer = match &result {
-                Ok(head) => Ok(IngestOutcome {
-                    dataset: dataset.id,
-                    rows,
-                    head: *head,
+                Ok(done) => Ok(IngestOutcome {
+                    dataset: push.ready.dataset.id,
+                    rows: push.rows,
+                    events: done.events.unwrap_or(push.rows),
+                    head: done.head,
                     created: false,
+                    changed: done.changed,
                 }),
                 Err(error) => Err(error.repeat()),
             };
-            // Whoever does not wait any more does not need the answer; the rows are in all the same.
-            let _ = reply.send(answer);
+            push.answer(answer);
         }
     }
 
-    async fn commit(
-        &self,
-        subject: &Subject,
-        dataset: &PinnedDataset,
-        shape: &Arc<Shape>,
-        batches: &[RecordBatch],
-        mut slices: Option<WrittenSlices>,
-    ) -> Result<Multihash> {
-        let id = dataset.id;
+    /// Commits what is left of a group when those pushes are answered whose rows are in the dataset already.
+    async fn commit(&self, group: &mut Vec<Push>) -> Result<Done> {
+        let mut slices = take_slices(group);
+        let Some((subject, id)) = group
+            .first()
+            .map(|push| (push.ready.subject.clone(), push.ready.dataset.id))
+        else {
+            return Err(Error::new(ErrorKind::Internal, "there is nothing to commit"));
+        };
         for attempt in 0..MAX_ATTEMPTS {
-            let dataset = self.catalog.resolve_id(subject, &id, Access::Write).await?;
+            let dataset = self.catalog.resolve_id(&subject, &id, Access::Write).await?;
             let summary = self.summaries.get(&dataset).await?;
-            let schema = missing_schema(&summary, shape)?;
-            let written = match slices.take() {
-                Some(slices) => self.in_place(&dataset, &summary, shape, slices).await?,
-                None => self.write(&dataset, &summary, shape, batches).await?,
+            answer_known(group, &summary);
+            let Some(Push { ready: first, .. }) = group.first() else {
+                return Ok(Done::nothing(&dataset));
             };
-            let is_stream = batches.is_empty();
+            let schema = first.shape.announcement(&summary)?;
+            let (mut merged, mut is_stream) = (false, false);
+            let written = match (slices.take(), &first.rows) {
+                (Some(slices), _) => {
+                    is_stream = true;
+                    self.in_place(&dataset, &summary, first, slices).await?
+                }
+                (None, Rows::Merged(rows)) => match self.merge(&dataset, &summary, first, rows).await {
+                    Ok(written) => {
+                        merged = true;
+                        written
+                    }
+                    Err(error) if error.kind() == ErrorKind::Conflict => {
+                        metrics::counter!("jetway_ingest_conflicts_total").increment(1);
+                        tokio::time::sleep(backoff(attempt)).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+                (None, Rows::Few(_) | Rows::Slices(_)) => self.write(&dataset, &summary, group).await?,
+            };
             let kept: Vec<Kept> = written.slices.iter().map(Kept::from).collect();
             let (first_offset, system_time, rows) = (written.first_offset, written.system_time, written.rows);
-            let made = append(&summary.state, schema, written)?;
+            let events = merged.then_some(rows);
+            let additions = Additions {
+                schema,
+                source_state: first.intake.source_state.as_ref(),
+                receipts: &receipts(group, events),
+            };
+            let made = append(&summary.state, &additions, written)?;
+            if made.blocks.is_empty() {
+                return Ok(Done::nothing(&dataset));
+            }
             let blocks = made.blocks.clone();
             match self
                 .catalog
-                .commit(subject, &dataset, dataset.head, made.blocks, made.objects)
+                .commit(&subject, &dataset, dataset.head, made.blocks, made.objects)
                 .await?
             {
                 CommitOutcome::Committed { head } => {
                     self.summaries.put(Arc::new(summary.append(&blocks, made.state)?)).await;
                     metrics::counter!("jetway_ingest_rows_total").increment(rows);
                     metrics::counter!("jetway_ingest_commits_total").increment(1);
-                    return Ok(head);
+                    return Ok(Done {
+                        head,
+                        events,
+                        changed: true,
+                    });
                 }
-                CommitOutcome::Unchanged => return Ok(dataset.head),
+                CommitOutcome::Unchanged => return Ok(Done::nothing(&dataset)),
                 CommitOutcome::Conflict { .. } => {
                     metrics::counter!("jetway_ingest_conflicts_total").increment(1);
                     if is_stream {
@@ -272,26 +297,53 @@ impl Services {
             ErrorKind::Conflict,
             "other writers were faster each time; send the rows again",
         )
-        .with_context("dataset", dataset.alias.to_string()))
+        .with_context("dataset", id.to_string()))
     }
 
-    async fn write(
+    /// The events that rows mean for the dataset as it is now.
+    async fn merge(
         &self,
         dataset: &PinnedDataset,
-        summary: &DatasetSummary,
-        shape: &Arc<Shape>,
-        batches: &[RecordBatch],
+        summary: &Arc<DatasetSummary>,
+        first: &Ready,
+        rows: &Spool,
     ) -> Result<WrittenSlices> {
-        let system_time = summary.state.next_system_time(self.clock.now());
-        let mut sequence = SliceSequence::new(
+        let strategy: &MergeStrategy = &first.intake.merge;
+        let schema = &first.shape.schema;
+        let mut events = self
+            .merger
+            .merge(strategy, dataset, summary, schema, rows.open())
+            .await?;
+        let mut sequence = self.sequence(dataset, summary, first);
+        while let Some(batch) = events.try_next().await? {
+            sequence.write_merged(&batch).await?;
+        }
+        sequence.finish().await
+    }
+
+    /// Slices that continue the dataset.
+    fn sequence(&self, dataset: &PinnedDataset, summary: &DatasetSummary, first: &Ready) -> SliceSequence {
+        SliceSequence::new(
             self.engine.compute.clone(),
             dataset.storage.clone(),
-            Arc::clone(shape),
+            Arc::clone(&first.shape),
             summary.state.next_offset(),
-            system_time,
-        );
-        for batch in batches {
-            sequence.write(batch.clone()).await?;
+            summary.state.next_system_time(self.clock.now()),
+            first.intake.event_time,
+        )
+    }
+
+    async fn write(&self, dataset: &PinnedDataset, summary: &DatasetSummary, group: &[Push]) -> Result<WrittenSlices> {
+        let Some(Push { ready: first, .. }) = group.first() else {
+            return Err(Error::new(ErrorKind::Internal, "there is nothing to write"));
+        };
+        let mut sequence = self.sequence(dataset, summary, first);
+        for push in group {
+            if let Rows::Few(batches) = &push.ready.rows {
+                for batch in batches {
+                    sequence.write(batch.clone()).await?;
+                }
+            }
         }
         sequence.finish().await
     }
@@ -301,7 +353,7 @@ impl Services {
         &self,
         dataset: &PinnedDataset,
         summary: &DatasetSummary,
-        shape: &Arc<Shape>,
+        first: &Ready,
         slices: WrittenSlices,
     ) -> Result<WrittenSlices> {
         let next = summary.state.next_offset();
@@ -311,22 +363,63 @@ impl Services {
         metrics::counter!("jetway_ingest_rewrites_total").increment(1);
         let system_time = summary.state.next_system_time(self.clock.now());
         let (compute, storage) = (self.engine.compute.clone(), dataset.storage.clone());
-        SliceSequence::rewrite(compute, storage, Arc::clone(shape), slices, next, system_time).await
+        SliceSequence::rewrite(compute, storage, Arc::clone(&first.shape), slices, next, system_time).await
     }
 }
 
-/// The schema to announce, if the chain has none; an error if it has another one than the rows were shaped for.
-fn missing_schema<'a>(summary: &DatasetSummary, shape: &'a Shape) -> Result<Option<&'a DataSchema>> {
-    if summary.state.schema().is_none() {
-        return Ok(Some(&shape.data_schema));
+impl Done {
+    fn nothing(dataset: &PinnedDataset) -> Self {
+        Self {
+            head: dataset.head,
+            events: Some(0),
+            changed: false,
+        }
     }
-    if summary.schema == shape.schema {
-        return Ok(None);
+}
+
+/// The slices of a push that has written some. They are gone with the first attempt to commit them.
+fn take_slices(group: &mut [Push]) -> Option<WrittenSlices> {
+    let ready = &mut group.first_mut()?.ready;
+    if !matches!(ready.rows, Rows::Slices(_)) {
+        return None;
     }
-    Err(Error::new(
-        ErrorKind::Conflict,
-        "the dataset's schema changed while rows were sent; send them again",
-    ))
+    match std::mem::replace(&mut ready.rows, Rows::Few(Vec::new())) {
+        Rows::Slices(slices) => Some(slices),
+        Rows::Few(_) | Rows::Merged(_) => None,
+    }
+}
+
+/// Answers the pushes whose keys the dataset knows: their rows are in it.
+fn answer_known(group: &mut Vec<Push>, summary: &DatasetSummary) {
+    let is_known = |push: &mut Push| {
+        let key = push.ready.intake.key.as_ref();
+        key.is_some_and(|key| summary.receipts.find(key).is_some())
+    };
+    for push in group.extract_if(.., is_known).collect::<Vec<_>>() {
+        let known = push
+            .ready
+            .intake
+            .key
+            .as_ref()
+            .and_then(|key| summary.receipts.find(key));
+        if let Some(known) = known {
+            let answer = known.outcome(push.ready.dataset.id, push.rows);
+            push.answer(answer);
+        }
+    }
+}
+
+/// What the block says about pushes with keys.
+fn receipts(group: &[Push], events: Option<u64>) -> Vec<Receipt> {
+    let receipts = group.iter().filter_map(|push| {
+        Some(Receipt {
+            key: push.ready.intake.key.clone()?,
+            rows: push.rows,
+            events: events.unwrap_or(push.rows),
+            created: false,
+        })
+    });
+    receipts.collect()
 }
 
 /// What is remembered of a slice whose file went into storage with a commit that lost the race.

@@ -55,6 +55,8 @@ pub(super) struct SliceSequence {
     storage: DatasetStorage,
     shape: Arc<Shape>,
     system_time: DateTime<Utc>,
+    /// When rows happened that do not say it.
+    event_time: DateTime<Utc>,
     first_offset: u64,
     next_offset: u64,
     current: Option<Current>,
@@ -79,12 +81,14 @@ impl SliceSequence {
         shape: Arc<Shape>,
         first_offset: u64,
         system_time: DateTime<Utc>,
+        event_time: Option<DateTime<Utc>>,
     ) -> Self {
         Self {
             compute,
             storage,
             shape,
             system_time,
+            event_time: event_time.unwrap_or(system_time),
             first_offset,
             next_offset: first_offset,
             current: None,
@@ -99,7 +103,7 @@ impl SliceSequence {
     pub(super) async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         if !self.shape.has_event_time() {
             let event_time = self.fallback_event_time(batch.num_rows())?;
-            return self.emit(&event_time, batch.columns()).await;
+            return self.emit(None, &event_time, batch.columns()).await;
         }
         self.chunk_rows += batch.num_rows();
         self.chunk_bytes += batch.get_array_memory_size();
@@ -109,6 +113,18 @@ impl SliceSequence {
         } else {
             Ok(())
         }
+    }
+
+    /// Adds a batch that a merge gave: its operations and its order stand.
+    pub(super) async fn write_merged(&mut self, batch: &RecordBatch) -> Result<()> {
+        let [operation, event_time, data @ ..] = batch.columns() else {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "merged rows have no operation and event time",
+            ));
+        };
+        let event_time = fill_nulls(event_time, self.event_time)?;
+        self.emit(Some(operation), &event_time, data).await
     }
 
     pub(super) async fn finish(mut self) -> Result<WrittenSlices> {
@@ -128,10 +144,10 @@ impl SliceSequence {
         (self.chunk_rows, self.chunk_bytes) = (0, 0);
         let Some(first) = chunk.first() else { return Ok(()) };
         let schema = first.schema();
-        let system_time = self.system_time;
+        let fallback = self.event_time;
         let (sorted, bounds) = self
             .compute
-            .block(move || sort_by_event_time(&schema, &chunk, system_time))
+            .block(move || sort_by_event_time(&schema, &chunk, fallback))
             .await?;
         let Some(event_time) = sorted.columns().first().map(Arc::clone) else {
             return Ok(());
@@ -142,7 +158,7 @@ impl SliceSequence {
         {
             self.end_slice().await?;
         }
-        self.emit(&event_time, sorted.columns().get(1..).unwrap_or_default())
+        self.emit(None, &event_time, sorted.columns().get(1..).unwrap_or_default())
             .await?;
         if let (Some(current), Some((_, largest))) = (&mut self.current, bounds) {
             current.last = Some(largest);
@@ -150,8 +166,8 @@ impl SliceSequence {
         Ok(())
     }
 
-    /// Adds the system columns and hands rows to the current slice.
-    async fn emit(&mut self, event_time: &ArrayRef, columns: &[ArrayRef]) -> Result<()> {
+    /// Adds the system columns and hands rows to the current slice. Rows without operations are new ones.
+    async fn emit(&mut self, operation: Option<&ArrayRef>, event_time: &ArrayRef, columns: &[ArrayRef]) -> Result<()> {
         let rows = event_time.len();
         let mut start = 0;
         while start < rows {
@@ -164,7 +180,8 @@ impl SliceSequence {
             let piece = event_time.slice(start, length);
             current.max_event_time = current.max_event_time.max(latest(&piece)?);
             let columns: Vec<ArrayRef> = columns.iter().map(|column| column.slice(start, length)).collect();
-            let batch = self.with_system_columns(&piece, columns)?;
+            let operation = operation.map(|operation| operation.slice(start, length));
+            let batch = self.with_system_columns(operation, &piece, columns)?;
             current.writer.write(&batch).await?;
             let full = current.writer.rows() >= MAX_SLICE_ROWS;
             self.current = Some(current);
@@ -202,15 +219,21 @@ impl SliceSequence {
         Ok(())
     }
 
-    /// Rows without an event time happened when they arrived.
+    /// Rows without an event time happened when their source says, or when they arrived.
     fn fallback_event_time(&self, rows: usize) -> Result<ArrayRef> {
         let field = self.shape.schema.field_with_name(&self.shape.vocabulary.event_time)?;
-        Ok(constant_time(self.system_time, rows, field.data_type())?)
+        Ok(constant_time(self.event_time, rows, field.data_type())?)
     }
 
     /// A batch of the slice's schema, in which columns stand in the dataset's own order.
-    fn with_system_columns(&self, event_time: &ArrayRef, data: Vec<ArrayRef>) -> Result<RecordBatch> {
+    fn with_system_columns(
+        &self,
+        operation: Option<ArrayRef>,
+        event_time: &ArrayRef,
+        data: Vec<ArrayRef>,
+    ) -> Result<RecordBatch> {
         let rows = event_time.len();
+        let operation = operation.unwrap_or_else(|| Arc::new(Int32Array::from(vec![0; rows])));
         let vocabulary = &self.shape.vocabulary;
         let mut data = data.into_iter();
         let columns = self.shape.schema.fields().iter().map(|field| {
@@ -218,7 +241,7 @@ impl SliceSequence {
             if *field.name() == vocabulary.offset {
                 offsets(self.next_offset, rows, data_type)
             } else if *field.name() == vocabulary.operation_type {
-                Ok(cast(&Int32Array::from(vec![0; rows]), data_type)?)
+                Ok(cast(&operation, data_type)?)
             } else if *field.name() == vocabulary.system_time {
                 Ok(constant_time(self.system_time, rows, data_type)?)
             } else if *field.name() == vocabulary.event_time {
@@ -246,7 +269,7 @@ impl SliceSequence {
         first_offset: u64,
         system_time: DateTime<Utc>,
     ) -> Result<WrittenSlices> {
-        let mut sequence = Self::new(compute, storage, shape, first_offset, system_time);
+        let mut sequence = Self::new(compute, storage, shape, first_offset, system_time, None);
         for slice in written.slices {
             sequence.copy(&slice).await?;
             sequence.end_slice().await?;
@@ -296,7 +319,7 @@ impl SliceSequence {
                 .filter(|(field, _)| !names.contains(&field.name().as_str()))
                 .map(|(_, column)| Arc::clone(column))
                 .collect();
-            self.emit(&event_time, &data).await?;
+            self.emit(None, &event_time, &data).await?;
         }
     }
 }
@@ -307,7 +330,7 @@ type Bounds = Option<(ArrayRef, ArrayRef)>;
 fn sort_by_event_time(
     schema: &Arc<Schema>,
     chunk: &[RecordBatch],
-    system_time: DateTime<Utc>,
+    fallback: DateTime<Utc>,
 ) -> Result<(RecordBatch, Bounds)> {
     let batch = concat_batches(schema, chunk)?;
     let rows = batch.num_rows();
@@ -315,10 +338,7 @@ fn sort_by_event_time(
     let Some(times) = columns.first_mut() else {
         return Ok((batch, None));
     };
-    if times.null_count() > 0 {
-        let fallback = constant_time(system_time, rows, times.data_type())?;
-        *times = zip(&is_not_null(times)?, times, &fallback)?;
-    }
+    *times = fill_nulls(times, fallback)?;
     let times = Arc::clone(times);
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?;
@@ -349,6 +369,14 @@ fn sort_by_event_time(
         .first()
         .map(|times| (times.slice(0, 1), times.slice(rows - 1, 1)));
     Ok((sorted, bounds))
+}
+
+fn fill_nulls(times: &ArrayRef, fallback: DateTime<Utc>) -> Result<ArrayRef> {
+    if times.null_count() == 0 {
+        return Ok(Arc::clone(times));
+    }
+    let fallback = constant_time(fallback, times.len(), times.data_type())?;
+    Ok(zip(&is_not_null(times)?, times, &fallback)?)
 }
 
 fn offsets(first: u64, rows: usize, data_type: &DataType) -> Result<ArrayRef> {

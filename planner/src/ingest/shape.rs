@@ -2,22 +2,44 @@
 //!
 //! Values never change, only what carries them: views, dictionaries and large or run-end encoded arrays become plain
 //! ones; timestamps without a zone become UTC ones, because the format knows no others; `Date64` becomes `Date32`. A
-//! column that is called like a system column is renamed to `_name`; one that is called like the event time column is the
-//! event time (integers are seconds since 1970, text is RFC 3339). What the format cannot say is refused by name.
+//! column that is called like a system column is renamed to `_name` where rows are appended, and refused where they are
+//! merged; one that is called like the event time column is the event time (integers are seconds since 1970, text is
+//! RFC 3339). Streams of changes bring their operations along. What the format cannot say is refused by name.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use futures::StreamExt;
 use jetway_odf::chain::Vocabulary;
 use jetway_odf::hash::LogicalHasher;
 use jetway_odf::metadata::DataSchema;
 
-use crate::{Error, ErrorKind, Result};
+use crate::summary::DatasetSummary;
+use crate::{BatchStream, Error, ErrorKind, Result};
 
 /// How many columns a dataset may have: a limit against mistakes, far above what people use.
 const MAX_COLUMNS: usize = 10_000;
+
+/// What may differ between rows and dataset.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShapeRules {
+    pub(super) system: SystemColumns,
+    /// Whether columns that the dataset does not have are added to it.
+    pub(super) evolves: bool,
+}
+
+/// What becomes of pushed columns that are called like offset, operation and system time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SystemColumns {
+    /// They get another name.
+    Renamed,
+    /// They are refused.
+    Refused,
+    /// The operation is what it says, the others are refused.
+    OperationTaken,
+}
 
 /// From the schema of a push to the schema of a dataset.
 #[derive(Debug)]
@@ -27,7 +49,10 @@ pub(super) struct Shape {
     /// The same in ODF's types.
     pub(super) data_schema: DataSchema,
     pub(super) vocabulary: Arc<Vocabulary>,
-    /// Schema of what [`Self::apply`] gives: the event time if it was pushed, then the data columns of the dataset.
+    /// Schema of the dataset before the push; none if it had none.
+    before: Option<SchemaRef>,
+    /// Schema of what [`Self::apply`] gives: operation and event time if they were pushed, then the data columns of the
+    /// dataset.
     rows: SchemaRef,
     /// Where each column of `rows` comes from; none means nulls.
     sources: Vec<Option<usize>>,
@@ -35,13 +60,25 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// The shape of a dataset that is made for the push.
+    /// The shape of rows for a dataset as it is.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`] and [`Self::existing`].
+    pub(super) fn of(pushed: &Schema, summary: &DatasetSummary, rules: ShapeRules) -> Result<Self> {
+        let vocabulary = summary.state.vocabulary();
+        match summary.state.schema() {
+            Some(schema) => Self::existing(pushed, &summary.schema, schema, vocabulary, rules),
+            None => Self::new(pushed, vocabulary, rules.system),
+        }
+    }
+
+    /// The shape of a dataset that gets its schema from the push.
     ///
     /// # Errors
     /// `InvalidArgument` naming the column that cannot be stored.
-    pub(super) fn new(pushed: &Schema, vocabulary: &Arc<Vocabulary>) -> Result<Self> {
+    pub(super) fn new(pushed: &Schema, vocabulary: &Arc<Vocabulary>, system: SystemColumns) -> Result<Self> {
         check_width(pushed)?;
-        let names = stored_names(pushed, vocabulary)?;
+        let names = stored_names(pushed, vocabulary, system)?;
         let event_time = names.iter().position(|name| *name == vocabulary.event_time);
         let event_type = match event_time {
             Some(index) => event_time_type(pushed.field(index))?,
@@ -58,7 +95,7 @@ impl Shape {
             Field::new(&vocabulary.event_time, event_type, false),
         ];
         for (index, name) in names.iter().enumerate() {
-            if Some(index) != event_time {
+            if Some(index) != event_time && *name != vocabulary.operation_type {
                 let field = pushed.field(index);
                 let plain = plain_type(field)?;
                 fields.push(Field::new(name, plain, field.is_nullable()).with_metadata(field.metadata().clone()));
@@ -70,19 +107,46 @@ impl Shape {
         // What readers will make of it, which may be another width of the same type.
         let schema = Arc::new(data_schema.to_arrow().map_err(not_storable)?);
         LogicalHasher::new(&schema).map_err(not_storable)?;
-        Self::between(pushed, &names, schema, data_schema, vocabulary)
+        Self::between(pushed, &names, schema, data_schema, None, vocabulary)
     }
 
     /// The shape of a dataset that is there: columns are found by name, in any order; those that are missing become null
-    /// where they may.
+    /// where they may, and those that are new are refused or added.
     ///
     /// # Errors
     /// `SchemaMismatch` naming the column that does not fit.
-    pub(super) fn existing(pushed: &Schema, stored: &SchemaRef, vocabulary: &Arc<Vocabulary>) -> Result<Self> {
+    fn existing(
+        pushed: &Schema,
+        stored: &SchemaRef,
+        data_schema: &DataSchema,
+        vocabulary: &Arc<Vocabulary>,
+        rules: ShapeRules,
+    ) -> Result<Self> {
         check_width(pushed)?;
-        let names = stored_names(pushed, vocabulary)?;
-        let data_schema = DataSchema::from_arrow(stored).map_err(not_storable)?;
-        Self::between(pushed, &names, Arc::clone(stored), data_schema, vocabulary)
+        let names = stored_names(pushed, vocabulary, rules.system)?;
+        let new = match rules.evolves {
+            true => new_fields(pushed, &names, stored, vocabulary)?,
+            false => Vec::new(),
+        };
+        let before = Some(Arc::clone(stored));
+        if new.is_empty() {
+            return Self::between(
+                pushed,
+                &names,
+                Arc::clone(stored),
+                data_schema.clone(),
+                before,
+                vocabulary,
+            );
+        }
+        let added = DataSchema::from_arrow(&Schema::new(new))
+            .map_err(not_storable)?
+            .strip_encoding();
+        let mut data_schema = data_schema.clone();
+        data_schema.fields.extend(added.fields);
+        let schema = Arc::new(data_schema.to_arrow().map_err(not_storable)?);
+        LogicalHasher::new(&schema).map_err(not_storable)?;
+        Self::between(pushed, &names, schema, data_schema, before, vocabulary)
     }
 
     fn between(
@@ -90,6 +154,7 @@ impl Shape {
         names: &[String],
         schema: SchemaRef,
         data_schema: DataSchema,
+        before: Option<SchemaRef>,
         vocabulary: &Arc<Vocabulary>,
     ) -> Result<Self> {
         let find = |wanted: &str| {
@@ -99,6 +164,13 @@ impl Shape {
         let system = vocabulary.names();
         let mut rows = Vec::new();
         let mut sources = Vec::new();
+        // Under its own name it is only there where it is taken for what it says.
+        let operation = names.iter().position(|name| *name == vocabulary.operation_type);
+        if let Some(index) = operation {
+            check_operation(pushed.field(index))?;
+            rows.push(Arc::new(Field::new(&vocabulary.operation_type, DataType::Int32, true)));
+            sources.push(Some(index));
+        }
         let event_time = find(&vocabulary.event_time);
         if let Some(index) = event_time {
             let stored = schema
@@ -134,7 +206,7 @@ impl Shape {
             return Err(Error::new(
                 ErrorKind::SchemaMismatch,
                 format!(
-                    "the dataset has no column \"{}\"; leave it out, or make a new dataset with it",
+                    "the dataset has no column \"{}\"; leave it out, or ask for the schema to evolve",
                     names.get(extra).map_or("", String::as_str)
                 ),
             )
@@ -145,13 +217,20 @@ impl Shape {
             schema,
             data_schema,
             vocabulary: Arc::clone(vocabulary),
+            before,
             rows,
             sources,
             has_event_time: event_time.is_some(),
         })
     }
 
-    /// A pushed batch as columns of the dataset: the event time first if it was pushed, then the data columns.
+    /// All of a stream, each batch as [`Self::apply`] gives it.
+    pub(super) fn apply_to(self: &Arc<Self>, rows: BatchStream) -> BatchStream {
+        let shape = Arc::clone(self);
+        BatchStream::new(Arc::clone(&self.rows), rows.map(move |batch| shape.apply(&batch?)))
+    }
+
+    /// A pushed batch as columns of the dataset: operation and event time first if they were pushed, then the data columns.
     ///
     /// # Errors
     /// `SchemaMismatch` when a value does not fit, such as a null where none may be.
@@ -187,7 +266,25 @@ impl Shape {
         })
     }
 
-    /// Whether the first column that [`Self::apply`] gives is the event time.
+    /// The schema to announce before the rows, if the chain does not have it yet.
+    ///
+    /// # Errors
+    /// `Conflict` if the chain has got another schema than the rows were shaped for.
+    pub(super) fn announcement(&self, summary: &DatasetSummary) -> Result<Option<&DataSchema>> {
+        let now = summary.state.schema().map(|_| &summary.schema);
+        if now == Some(&self.schema) {
+            return Ok(None);
+        }
+        if now == self.before.as_ref() {
+            return Ok(Some(&self.data_schema));
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "the dataset's schema changed while rows were sent; send them again",
+        ))
+    }
+
+    /// Whether event times were pushed.
     pub(super) fn has_event_time(&self) -> bool {
         self.has_event_time
     }
@@ -210,13 +307,23 @@ impl Shape {
 }
 
 /// Names under which pushed columns are stored.
-fn stored_names(pushed: &Schema, vocabulary: &Vocabulary) -> Result<Vec<String>> {
+fn stored_names(pushed: &Schema, vocabulary: &Vocabulary, system: SystemColumns) -> Result<Vec<String>> {
     let reserved = [&vocabulary.offset, &vocabulary.operation_type, &vocabulary.system_time];
     let mut names: Vec<String> = Vec::with_capacity(pushed.fields().len());
     for field in pushed.fields() {
-        let name = match field.name() {
-            name if reserved.contains(&name) => format!("_{name}"),
-            name => name.clone(),
+        let name = match (field.name(), system) {
+            (name, _) if !reserved.contains(&name) => name.clone(),
+            (name, SystemColumns::Renamed) => format!("_{name}"),
+            (name, SystemColumns::OperationTaken) if *name == vocabulary.operation_type => name.clone(),
+            (name, SystemColumns::Refused | SystemColumns::OperationTaken) => {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!(
+                        "column \"{name}\" is called like a system column, which the node fills in; leave it out, or rename it \
+                         in the source's `preprocess`"
+                    ),
+                ));
+            }
         };
         if name.is_empty() {
             return Err(Error::new(
@@ -233,6 +340,30 @@ fn stored_names(pushed: &Schema, vocabulary: &Vocabulary) -> Result<Vec<String>>
         names.push(name);
     }
     Ok(names)
+}
+
+/// Columns that the dataset does not have. Earlier rows have no values for them, so they may be null.
+fn new_fields(pushed: &Schema, names: &[String], stored: &Schema, vocabulary: &Vocabulary) -> Result<Vec<Field>> {
+    let is_new = |name: &String| {
+        let known = stored.fields().iter().map(|field| field.name());
+        *name != vocabulary.event_time && known.into_iter().all(|known| !known.eq_ignore_ascii_case(name))
+    };
+    let new = names.iter().zip(pushed.fields()).filter(|(name, _)| is_new(name));
+    new.map(|(name, field)| Ok(Field::new(name, plain_type(field)?, true).with_metadata(field.metadata().clone())))
+        .collect()
+}
+
+fn check_operation(field: &Field) -> Result<()> {
+    match plain_type(field)? {
+        data_type if data_type.is_integer() => Ok(()),
+        other => Err(Error::new(
+            ErrorKind::SchemaMismatch,
+            format!(
+                "column \"{}\" says what each row does, as an integer from 0 to 3, and {other} was sent",
+                field.name()
+            ),
+        )),
+    }
 }
 
 fn check_width(pushed: &Schema) -> Result<()> {

@@ -12,8 +12,8 @@ use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository, RepositoryOptions};
 use jetway_planner::{
-    Access, BatchStream, DatasetCatalog, Error, ErrorKind, IfExists, IfNotExists, IngestOutcome, IngestRequest,
-    PinnedDataset, Planner, PlannerOptions, Result, Subject, TableName,
+    Access, BatchStream, DatasetCatalog, Error, ErrorKind, IfNotExists, IngestOutcome, IngestRequest, PinnedDataset,
+    Planner, PlannerOptions, Result, Subject, TableName,
 };
 
 #[derive(Debug)]
@@ -226,9 +226,8 @@ pub(crate) async fn push(
 ) -> Result<IngestOutcome> {
     let schema = batches[0].schema();
     let request = IngestRequest {
-        table: TableName::parse(None, None, table)?,
-        if_exists: IfExists::Append,
         if_not_exists: IfNotExists::Create,
+        ..IngestRequest::append(TableName::parse(None, None, table)?)
     };
     planner
         .ingest(

@@ -10,7 +10,7 @@ use jetway_odf::hash::LogicalHasher;
 use jetway_odf::identity::Multihash;
 use jetway_odf::metadata::{DataSlice, MetadataEvent};
 use jetway_odf::storage::ObjectKind;
-use jetway_planner::{BatchStream, Error, ErrorKind, IfExists, IfNotExists, IngestRequest, TableName};
+use jetway_planner::{BatchStream, Error, ErrorKind, IfNotExists, IngestRequest, TableName};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::catalog::{Fixture, push};
@@ -178,9 +178,8 @@ async fn rows_that_do_not_fit_change_nothing() {
 async fn a_stream_that_breaks_leaves_nothing() {
     let fixture = Fixture::new().await;
     let request = |table: &str| IngestRequest {
-        table: TableName::parse(None, None, table).unwrap(),
-        if_exists: IfExists::Append,
         if_not_exists: IfNotExists::Create,
+        ..IngestRequest::append(TableName::parse(None, None, table).unwrap())
     };
     let broken = |rows: i64| {
         let batches = vec![Ok(numbers(0..rows)), Err(Error::new(ErrorKind::Cancelled, "gone"))];
@@ -348,9 +347,8 @@ async fn a_dropped_ingest_leaves_nothing() {
         batch
     });
     let request = IngestRequest {
-        table: TableName::parse(None, None, "t").unwrap(),
-        if_exists: IfExists::Append,
         if_not_exists: IfNotExists::Create,
+        ..IngestRequest::append(TableName::parse(None, None, "t").unwrap())
     };
     let rows = BatchStream::new(numbers(0..1).schema(), endless);
     let ingest = fixture.planner.ingest(&fixture.alice, request, rows);

@@ -42,6 +42,7 @@ async fn offsets_after(events: &[(i32, Option<&str>)]) -> Vec<i64> {
         slices: SliceList::default(),
         schema: batch.schema(),
         only_appends: false,
+        receipts: crate::ingest::Receipts::default(),
     };
     let table = MemTable::try_new(batch.schema(), vec![vec![batch.clone()]]).unwrap();
     let scan = LogicalPlanBuilder::scan("d", provider_as_source(Arc::new(table)), None).unwrap();

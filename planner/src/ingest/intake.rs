@@ -1,0 +1,96 @@
+//! What is known about arriving rows besides the rows: how they meet the history, and what is committed with them.
+
+use chrono::{DateTime, Utc};
+use jetway_odf::chain::ChainState;
+use jetway_odf::metadata::{AddPushSource, MergeStrategy, SourceState, Transform};
+
+use crate::ingest::IngestRequest;
+use crate::ingest::receipt::IdempotencyKey;
+use crate::ingest::shape::{ShapeRules, SystemColumns};
+use crate::{Error, ErrorKind, Result};
+
+/// Name of the source that pushes without another name go through.
+pub(super) const DEFAULT_SOURCE: &str = "default";
+
+/// How the rows of one push or one polled file are taken in.
+#[derive(Debug, Clone)]
+pub(super) struct Intake {
+    pub(super) preprocess: Option<Transform>,
+    pub(super) merge: MergeStrategy,
+    /// When rows happened that do not say it; at the commit if this is absent.
+    pub(super) event_time: Option<DateTime<Utc>>,
+    /// Where the polled source stands after the rows.
+    pub(super) source_state: Option<SourceState>,
+    /// Whether columns that the dataset does not have are added to it.
+    pub(super) evolves: bool,
+    pub(super) key: Option<IdempotencyKey>,
+}
+
+impl Intake {
+    /// What the dataset's push source and the request say.
+    ///
+    /// # Errors
+    /// As [`push_source`].
+    pub(super) fn of_push(state: &ChainState, request: &IngestRequest) -> Result<Self> {
+        let source = push_source(state, request.source.as_deref())?;
+        Ok(Self {
+            preprocess: source.and_then(|source| source.preprocess.clone()),
+            merge: source.map_or(MergeStrategy::Append {}, |source| source.merge.clone()),
+            event_time: request.event_time,
+            source_state: None,
+            evolves: request.evolve_schema,
+            key: request.idempotency_key.clone(),
+        })
+    }
+
+    pub(super) fn shape_rules(&self) -> ShapeRules {
+        ShapeRules {
+            system: match self.merge {
+                MergeStrategy::Append {} => SystemColumns::Renamed,
+                MergeStrategy::Ledger { .. } | MergeStrategy::Snapshot { .. } => SystemColumns::Refused,
+                MergeStrategy::ChangelogStream { .. } | MergeStrategy::UpsertStream { .. } => {
+                    SystemColumns::OperationTaken
+                }
+            },
+            evolves: self.evolves,
+        }
+    }
+}
+
+/// The push source of a name; without a name, the only one or the one called `default`. None for a dataset that has no
+/// source at all: its rows are appended.
+///
+/// # Errors
+/// `InvalidArgument` telling which sources there are, `Unsupported` for a dataset that is fed by polling.
+pub(super) fn push_source<'a>(state: &'a ChainState, name: Option<&str>) -> Result<Option<&'a AddPushSource>> {
+    let sources = state.push_sources();
+    if state.polling_source().is_some() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "the dataset gets its rows by polling its source; pull it, or push to another dataset",
+        ));
+    }
+    let found = match name {
+        Some(name) => sources.get(name),
+        None if sources.is_empty() => return Ok(None),
+        None => sources
+            .get(DEFAULT_SOURCE)
+            .or_else(|| sources.values().next().filter(|_| sources.len() == 1)),
+    };
+    match (found, name) {
+        (Some(source), _) => Ok(Some(source)),
+        (None, Some(name)) => Err(no_source(
+            state,
+            format!("the dataset has no push source \"{}\"", name.escape_debug()),
+        )),
+        (None, None) => Err(no_source(
+            state,
+            "the dataset has several push sources and none is called \"default\"; say which one".to_owned(),
+        )),
+    }
+}
+
+fn no_source(state: &ChainState, message: String) -> Error {
+    let names: Vec<&str> = state.push_sources().keys().map(String::as_str).take(50).collect();
+    Error::new(ErrorKind::InvalidArgument, message).with_context("sources", names.join(", "))
+}
