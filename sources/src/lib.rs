@@ -14,5 +14,5 @@ mod rows;
 
 pub use error::{Error, ErrorKind, Result};
 pub use input::{Content, Input};
-pub use read::{Format, ReadOptions, read, read_as};
+pub use read::{Format, ReadOptions, common_schema, read, read_as};
 pub use rows::RowStream;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use arrow::datatypes::SchemaRef;
 use jetway_odf::metadata::{ReadStep, ReadStepCsv};
 
-use crate::{Input, Result, RowStream};
+use crate::{Error, ErrorKind, Input, Result, RowStream};
 
 mod bytes;
 mod columnar;
@@ -33,6 +33,7 @@ mod tests;
 pub use format::Format;
 
 use bytes::Source;
+use guess::Members;
 use moment::Formats;
 use schema::declared;
 use thread::Opened;
@@ -47,6 +48,8 @@ pub struct ReadOptions {
     pub batch_rows: usize,
     /// Rows that are looked at to find the types of columns; all rows when absent.
     pub infer_rows: Option<usize>,
+    /// Whether members of JSON objects that a given schema does not have are errors instead of being left out.
+    pub strict: bool,
     /// Where bytes are kept that have to be read more than once.
     pub temp_dir: PathBuf,
     /// Most bytes of one record of a text format.
@@ -60,6 +63,7 @@ impl Default for ReadOptions {
         Self {
             batch_rows: 8192,
             infer_rows: Some(10_000),
+            strict: false,
             temp_dir: std::env::temp_dir(),
             max_record_bytes: 16 << 20,
             max_temp_bytes: 64 << 30,
@@ -91,6 +95,51 @@ pub async fn read_as(
     options: &ReadOptions,
 ) -> Result<RowStream> {
     run(Reader::of_format(format, schema)?, input, options).await
+}
+
+/// One schema for files of one format, to give to [`read_as`] for each of them.
+///
+/// CSV files must have the same header; JSON files together have the columns of each. Types of both are inferred and widen.
+/// Files of formats with types of their own must have the same columns.
+///
+/// # Errors
+/// As [`read`], and `BadData` when the files do not go together.
+pub async fn common_schema(format: Format, inputs: Vec<Input>, options: &ReadOptions) -> Result<SchemaRef> {
+    let mut common: Option<Columns> = None;
+    for input in inputs {
+        let name = input.name.clone();
+        let reader = Reader::of_format(format, None)?;
+        let of_file = options.clone();
+        let columns = thread::call(input, move |source| reader.columns(source, &of_file)).await?;
+        common = Some(match (common, columns) {
+            (None, columns) => columns,
+            (Some(Columns::Guessed(mut members)), Columns::Guessed(others))
+                if format != Format::Csv || members.names().eq(others.names()) =>
+            {
+                members.merge(others);
+                Columns::Guessed(members)
+            }
+            (Some(Columns::Known(one)), Columns::Known(other)) if one == other => Columns::Known(one),
+            (Some(_), _) => {
+                let message = "a file has other columns than the files before it; take it on its own";
+                return Err(Error::new(ErrorKind::BadData, message).with_context("file", name));
+            }
+        });
+    }
+    match common {
+        Some(Columns::Guessed(members)) => members.into_schema(),
+        Some(Columns::Known(schema)) => Ok(schema),
+        None => Err(Error::new(
+            ErrorKind::InvalidSource,
+            "there is no file; give at least one",
+        )),
+    }
+}
+
+/// What a file says about its columns.
+enum Columns {
+    Known(SchemaRef),
+    Guessed(Members),
 }
 
 async fn run(reader: Reader, input: Input, options: &ReadOptions) -> Result<RowStream> {
@@ -159,7 +208,7 @@ impl Reader {
 
     fn of_format(format: Format, schema: Option<SchemaRef>) -> Result<Self> {
         let json = |layout, features, schema| {
-            Ok::<_, crate::Error>(Self::Json(json::Json {
+            Ok::<_, Error>(Self::Json(json::Json {
                 layout,
                 features,
                 encoding: text::encoding(None)?,
@@ -185,6 +234,14 @@ impl Reader {
             Format::Parquet => Self::Columnar(columnar::Columnar::Parquet(schema)),
             Format::ArrowIpc => Self::Columnar(columnar::Columnar::ArrowIpc(schema)),
             Format::Avro => Self::Columnar(columnar::Columnar::Avro(schema)),
+        })
+    }
+
+    fn columns(self, source: Source, options: &ReadOptions) -> Result<Columns> {
+        Ok(match self {
+            Self::Csv(csv) => Columns::Guessed(csv.members(source, options)?),
+            Self::Json(json) => Columns::Guessed(json.members(source, options)?),
+            reader => Columns::Known(reader.open(source, options)?.0),
         })
     }
 

@@ -72,8 +72,8 @@ impl Csv {
         let (bytes, inferred) = if self.schema.is_none() && self.infer {
             let local = source.into_local(options)?;
             let text = Decoded::new(local.clone().read()?, self.encoding, failure.clone());
-            let inferred = self.infer(Records::new(text, self.dialect, options.max_record_bytes), options)?;
-            (local.read()?, Some(inferred))
+            let members = self.infer(Records::new(text, self.dialect, options.max_record_bytes), options)?;
+            (local.read()?, Some(members.into_schema()?))
         } else {
             (source.into_read()?, None)
         };
@@ -82,7 +82,7 @@ impl Csv {
         let names = self.names(&mut records)?;
         let schema = match (&self.schema, inferred) {
             (Some(schema), _) => SchemaRef::clone(schema),
-            (None, Some(schema)) => Arc::new(schema),
+            (None, Some(schema)) => schema,
             (None, None) => {
                 let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
                 Arc::new(Schema::new(fields.collect::<Vec<_>>()))
@@ -102,6 +102,13 @@ impl Csv {
             rows: options.batch_rows.max(1),
         };
         Ok((schema, Box::new(batches)))
+    }
+
+    /// What the first rows say about the columns.
+    pub(super) fn members(&self, source: Source, options: &ReadOptions) -> Result<Members> {
+        let failure = source.failure();
+        let text = Decoded::new(source.into_read()?, self.encoding, failure);
+        self.infer(Records::new(text, self.dialect, options.max_record_bytes), options)
     }
 
     /// Names of the file's columns: from its header, or else by number.
@@ -134,7 +141,7 @@ impl Csv {
         Ok((1..=count).map(|number| format!("column_{number}")).collect())
     }
 
-    fn infer<R: BufRead>(&self, mut records: Records<R>, options: &ReadOptions) -> Result<Schema> {
+    fn infer<R: BufRead>(&self, mut records: Records<R>, options: &ReadOptions) -> Result<Members> {
         let names = self.names(&mut records)?;
         let mut members = Members::default();
         for name in &names {
@@ -149,7 +156,7 @@ impl Csv {
                 }
             }
         }
-        Ok(Schema::new(members.into_fields()?))
+        Ok(members)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde_json::Value;
 
 use super::moment::Formats;
@@ -110,9 +110,7 @@ impl Guess {
                 Self::List(item)
             }
             (Self::Struct(mut members), Self::Struct(others)) => {
-                for (name, guess) in others.0 {
-                    members.add(&name, guess);
-                }
+                members.merge(others);
                 Self::Struct(members)
             }
             (Self::List(_) | Self::Struct(_) | Self::Mixed, _) | (_, Self::List(_) | Self::Struct(_) | Self::Mixed) => {
@@ -148,7 +146,29 @@ impl Members {
         }
     }
 
-    pub(super) fn into_fields(self) -> Result<Vec<Field>> {
+    /// Takes in what another file says.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (name, guess) in other.0 {
+            self.add(&name, guess);
+        }
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The columns; those without any value are texts.
+    pub(super) fn into_schema(self) -> Result<SchemaRef> {
+        if self.0.is_empty() {
+            return Err(Error::new(
+                ErrorKind::BadData,
+                "there are no columns, because there are no values; declare a schema",
+            ));
+        }
+        Ok(Arc::new(Schema::new(self.into_fields()?)))
+    }
+
+    fn into_fields(self) -> Result<Vec<Field>> {
         let field = |(name, guess): (String, Guess)| match guess.data_type() {
             Some(data_type) => Ok(Field::new(name, data_type, true)),
             None => Err(Error::new(

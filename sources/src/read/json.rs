@@ -1,6 +1,7 @@
 //! JSON as an array of objects, as one object per line, and both with GeoJSON features.
 //!
-//! Members that the schema does not have are left out, missing ones are null. Numbers keep all their digits on the way to
+//! Members that a declared schema does not have are left out, missing ones are null; when columns were inferred from the first
+//! rows, a member that these did not have is an error. Numbers keep all their digits on the way to
 //! their columns, and are taken for texts where a column is text. Of a feature the columns are its properties, and `geometry`
 //! with its geometry as GeoJSON text.
 
@@ -60,13 +61,15 @@ impl Layout {
 impl Json {
     pub(super) fn open(self, source: Source, options: &ReadOptions) -> Result<Opened> {
         let failure = source.failure();
+        // What the looked at rows did not have would be lost.
+        let strict = options.strict || self.schema.is_none();
         let (bytes, schema) = match &self.schema {
             Some(schema) => (source.into_read()?, SchemaRef::clone(schema)),
             None => {
                 let local = source.into_local(options)?;
                 let text = Decoded::new(local.clone().read()?, self.encoding, failure.clone());
-                let schema = infer(Rows::new(text, &self.layout, self.features, options), options)?;
-                (local.read()?, Arc::new(schema))
+                let members = infer(Rows::new(text, &self.layout, self.features, options), options)?;
+                (local.read()?, members.into_schema()?)
             }
         };
         check_readable(&schema, true)?;
@@ -77,13 +80,21 @@ impl Json {
             schema: SchemaRef::clone(&schema),
             lexical: Arc::new(lexical),
             formats: self.formats,
+            strict,
             batch_rows: options.batch_rows.max(1),
         };
         Ok((schema, Box::new(batches)))
     }
+
+    /// What the first rows say about the columns.
+    pub(super) fn members(&self, source: Source, options: &ReadOptions) -> Result<Members> {
+        let failure = source.failure();
+        let text = Decoded::new(source.into_read()?, self.encoding, failure);
+        infer(Rows::new(text, &self.layout, self.features, options), options)
+    }
 }
 
-fn infer<R: BufRead>(mut rows: Rows<R>, options: &ReadOptions) -> Result<Schema> {
+fn infer<R: BufRead>(mut rows: Rows<R>, options: &ReadOptions) -> Result<Members> {
     let mut members = Members::default();
     let mut left = options.infer_rows.unwrap_or(usize::MAX);
     let mut row = Vec::new();
@@ -98,13 +109,7 @@ fn infer<R: BufRead>(mut rows: Rows<R>, options: &ReadOptions) -> Result<Schema>
             }
         }
     }
-    let fields = members.into_fields()?;
-    if fields.is_empty() {
-        return Err(bad(
-            "there are no values from which columns could be known; declare a schema",
-        ));
-    }
-    Ok(Schema::new(fields))
+    Ok(members)
 }
 
 struct Batches<R> {
@@ -112,6 +117,7 @@ struct Batches<R> {
     schema: SchemaRef,
     lexical: SchemaRef,
     formats: Formats,
+    strict: bool,
     batch_rows: usize,
 }
 
@@ -147,6 +153,7 @@ impl<R: BufRead> Batches<R> {
     fn decode(&self, text: &[u8], rows: usize) -> Result<RecordBatch, ArrowError> {
         let mut decoder: Decoder = ReaderBuilder::new(SchemaRef::clone(&self.lexical))
             .with_coerce_primitive(true)
+            .with_strict_mode(self.strict)
             .with_batch_size(rows)
             .build_decoder()?;
         decoder.decode(text)?;

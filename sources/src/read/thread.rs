@@ -42,7 +42,7 @@ where
         }
     });
     let Ok(schema) = schema.await else {
-        return Err(thread.await.err().map_or_else(gone, |error| given_up(error)));
+        return Err(thread.await.err().map_or_else(gone, given_up));
     };
     let rows = stream::unfold((batches, Some(thread)), |(mut batches, mut thread)| async move {
         if let Some(batch) = batches.recv().await {
@@ -53,6 +53,20 @@ where
         ended.err().map(|error| (Err(given_up(error)), (batches, None)))
     });
     Ok(RowStream::new(schema?, rows))
+}
+
+/// Does something with an input and gives the result, unless the caller goes away before.
+pub(super) async fn call<T, Work>(input: Input, work: Work) -> Result<T>
+where
+    T: Send + 'static,
+    Work: FnOnce(Source) -> Result<T> + Send + 'static,
+{
+    let (sender, _waiting) = mpsc::channel(1);
+    let name = input.name.clone();
+    let source = Source::new(input, sender);
+    let failure = source.failure();
+    let result = spawn_blocking(move || work(source)).await.map_err(given_up)?;
+    result.map_err(|error| failure.take().unwrap_or(error).with_context("file", name))
 }
 
 fn given_up(error: JoinError) -> Error {

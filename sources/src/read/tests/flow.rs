@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt, stream};
 use serde_json::json;
 
 use super::{assert_says, step, table};
-use crate::read::{Format, ReadOptions, read, read_as};
+use crate::read::{Format, ReadOptions, common_schema, read, read_as};
 use crate::{Content, Error, ErrorKind, Input, Result};
 
 const PIECE: usize = 64 << 10;
@@ -230,4 +230,34 @@ fn formats_by_name_and_content_type() {
     for (content_type, expected) in types {
         assert_eq!(Format::of_content_type(content_type), expected, "{content_type}");
     }
+}
+
+#[tokio::test]
+async fn several_files_have_a_schema_in_common() {
+    let common = async |format, texts: &[&str]| {
+        let inputs = texts.iter().map(|text| super::arriving(*text)).collect();
+        let schema = common_schema(format, inputs, &ReadOptions::default()).await?;
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| format!("{} {}", field.name(), field.data_type()));
+        Ok::<_, Error>(columns.collect::<Vec<_>>())
+    };
+    assert_eq!(
+        common(Format::Csv, &["a,b\n1,\n", "a,b\n2.5,2024-01-01\n"])
+            .await
+            .unwrap(),
+        ["a Float64", "b Date32"]
+    );
+    assert_eq!(
+        common(Format::NdJson, &["{\"a\":null}\n", "", "{\"a\":1,\"b\":[]}\n"])
+            .await
+            .unwrap(),
+        ["a Int64", "b List(Utf8)"]
+    );
+    assert_says(
+        &common(Format::Csv, &["a,b\n1,2\n", "b,a\n"]).await.unwrap_err(),
+        &["other columns", "file: input"],
+    );
+    assert_says(&common(Format::Csv, &[]).await.unwrap_err(), &["at least one"]);
 }

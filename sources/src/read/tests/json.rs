@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::{assert_says, columns, error, rows, try_table};
 use crate::ErrorKind;
+use crate::read::{ReadOptions, read};
 
 #[tokio::test]
 async fn an_array_of_objects() {
@@ -206,6 +207,22 @@ async fn inferred_columns() {
         &error(json!({ "kind": "NdJson" }), "{\"a\":[1]}\n{\"a\":2}\n").await,
         &["no type in common", "column: a"],
     );
-    assert_says(&error(json!({ "kind": "NdJson" }), "").await, &["declare a schema"]);
+    assert_says(
+        &error(json!({ "kind": "NdJson" }), "").await,
+        &["no columns", "declare a schema"],
+    );
     assert_eq!(columns(json!({ "kind": "Json" }), "[{\"a\":1}]").await, ["a Int64"]);
+}
+
+#[tokio::test]
+async fn a_member_that_the_looked_at_rows_did_not_have_is_an_error() {
+    let options = ReadOptions {
+        infer_rows: Some(1),
+        ..ReadOptions::default()
+    };
+    let step = super::step(json!({ "kind": "NdJson" }));
+    let rows = read(&step, super::arriving("{\"a\":1}\n{\"a\":2,\"b\":3}\n"), &options)
+        .await
+        .unwrap();
+    assert_says(&super::table(rows).await.unwrap_err(), &["'b'", "line: 2"]);
 }
