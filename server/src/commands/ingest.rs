@@ -6,22 +6,17 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use arrow_flight::sql::{CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption};
 use jetway_odf::identity::DatasetRef;
-use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::Connection;
 use crate::output::progress_bar;
 
 mod push;
-mod schema;
 mod source;
 
 #[cfg(test)]
 mod tests;
 
 use source::Source;
-
-/// Batches that are read ahead of the network.
-const READ_AHEAD: usize = 4;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,11 +27,11 @@ Examples:
 All files of one call go in together: either all of their rows are added, or none. The dataset is
 made when it is not there, with the columns of the files, unless --append is given.";
 
-/// Push Parquet, CSV or NDJSON files into a dataset.
+/// Push files into a dataset: Parquet, CSV, JSON, GeoJSON, Arrow IPC, Avro, shapefiles.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Files; the format goes by the extension: .parquet, .csv, .ndjson or .jsonl.
+    /// Files; the format goes by the extension: .parquet, .csv, .json, .ndjson, .jsonl, .geojson, .arrow, .avro or .shp.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// ACCOUNT/NAME, NAME in your own account, or a DID.
@@ -48,7 +43,7 @@ pub(crate) struct Args {
     /// Add to the dataset; fail when it is not there.
     #[arg(long)]
     append: bool,
-    /// Rows of each CSV or NDJSON file that are looked at to find the types of its columns; 0 means all of them.
+    /// Rows of each CSV or JSON file that are looked at to find the types of its columns; 0 means all of them.
     #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
     infer_rows: usize,
     #[command(flatten)]
@@ -56,22 +51,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let (files, infer_rows) = (args.files, args.infer_rows);
-    let source = tokio::task::spawn_blocking(move || Source::open(files, infer_rows)).await??;
+    let source = Source::open(args.files, args.infer_rows).await?;
     let mut client = args.connection.open().await?;
     let progress = progress_bar(source.bytes(), "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
     let schema = source.schema();
     let command = command(&args.dataset, args.create, args.append);
 
-    let (sender, batches) = tokio::sync::mpsc::channel(READ_AHEAD);
-    let reader = tokio::task::spawn_blocking({
-        let progress = progress.clone();
-        move || source.read(&progress, &sender)
-    });
-    let pushed = push::push(&mut client, command, schema, ReceiverStream::new(batches)).await;
+    let pushed = push::push(&mut client, command, schema, source.rows(progress.clone())).await;
     progress.finish_and_clear();
     let rows = pushed.with_context(|| format!("nothing was added to {}", args.dataset))?;
-    reader.await.context("reading the files was interrupted")?;
     writeln!(
         std::io::stderr(),
         "{rows} {} added to {}",

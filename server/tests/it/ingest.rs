@@ -44,9 +44,21 @@ fn files_of_every_format_come_back_as_they_went_in() {
         "a.ndjson",
         "{\"id\":1,\"name\":\"one\"}\n{\"id\":2,\"name\":null}\n",
     );
+    let json = write(
+        dir.path(),
+        "a.json",
+        "[{\"id\":1,\"name\":\"one\"},\n {\"id\":2,\"name\":null}]",
+    );
+    let geojson = write(
+        dir.path(),
+        "a.geojson",
+        r#"{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"id":1},"geometry":{"type":"Point","coordinates":[1,2]}}]}"#,
+    );
     let parquet = write_parquet(dir.path(), "a.parquet", 0..20_000);
     for (file, dataset) in [
         (&csv, "from-csv"),
+        (&json, "from.json"),
+        (&geojson, "from.geojson"),
         (&ndjson, "admin/from-ndjson"),
         (&parquet, "from.parquet"),
     ] {
@@ -55,6 +67,14 @@ fn files_of_every_format_come_back_as_they_went_in() {
     assert_eq!(
         node.sql("SELECT id, name FROM from_csv ORDER BY id"),
         "id,name\n1,one\n2,\n"
+    );
+    assert_eq!(
+        node.sql("SELECT id, name FROM \"from.json\" ORDER BY id"),
+        "id,name\n1,one\n2,\n"
+    );
+    assert_eq!(
+        node.sql("SELECT id, geometry LIKE '%Point%' AS point FROM \"from.geojson\""),
+        "id,point\n1,true\n"
     );
     assert_eq!(
         node.sql("SELECT id, name FROM admin.from_ndjson ORDER BY id"),

@@ -1,79 +1,62 @@
-//! Files as batches of one schema.
+//! Files as rows of one schema.
 
 use std::fs::File;
-use std::io::{BufReader, Seek};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use arrow::array::RecordBatch;
-use arrow::csv;
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::error::ArrowError;
-use arrow::json;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use tokio::sync::mpsc::Sender;
+use jetway_sources::{Content, ErrorKind, Format, Input, ReadOptions, common_schema, read_as};
+use parquet::file::metadata::ParquetMetaDataReader;
+use tokio::io::AsyncReadExt;
 
-use super::schema::{Columns, merge, settle};
+/// Bytes of a file that are read at once.
+const PIECE: usize = 1 << 20;
 
-/// Rows of a batch.
-const BATCH_ROWS: usize = 8192;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Csv,
-    Ndjson,
-    Parquet,
-}
-
-/// Files of one format, opened, with a schema for all of them.
+/// Files of one format, with a schema for all of them.
 #[derive(Debug)]
 pub(super) struct Source {
     format: Format,
-    files: Vec<(PathBuf, File)>,
+    paths: Vec<PathBuf>,
     schema: SchemaRef,
+    options: ReadOptions,
     bytes: u64,
 }
 
 impl Source {
-    /// Opens the files and finds their common schema. Blocks.
-    pub(super) fn open(paths: Vec<PathBuf>, infer_rows: usize) -> Result<Self> {
+    /// Finds the common schema of the files.
+    pub(super) async fn open(paths: Vec<PathBuf>, infer_rows: usize) -> Result<Self> {
         let format = common_format(&paths)?;
-        let infer_rows = (infer_rows > 0).then_some(infer_rows);
-        let (mut files, mut bytes) = (Vec::with_capacity(paths.len()), 0);
-        let mut sum: Option<Schema> = None;
-        for path in paths {
-            let mut file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-            bytes += file
-                .metadata()
-                .with_context(|| format!("cannot look at {}", path.display()))?
-                .len();
-            let next = file_schema(format, &file, infer_rows)
-                .with_context(|| format!("cannot find out the columns of {}", path.display()))?;
-            file.rewind()
-                .with_context(|| format!("cannot read {} twice; copy it to a file first", path.display()))?;
-            sum = Some(match sum {
-                Some(sum) => merge(format.columns(), sum, &next, &path)?,
-                None => next,
-            });
-            files.push((path, file));
+        let options = ReadOptions {
+            infer_rows: (infer_rows > 0).then_some(infer_rows),
+            // What the first rows did not have would be lost.
+            strict: true,
+            ..ReadOptions::default()
+        };
+        let mut bytes = 0;
+        for path in &paths {
+            bytes += size(path)?;
         }
-        let schema = settle(&sum.ok_or_else(|| anyhow!("give at least one file"))?);
+        let inputs = paths.iter().map(|path| input(path, Content::File(path.clone())));
+        let schema = common_schema(format, inputs.collect(), &options).await?;
         if schema.fields().is_empty() {
             bail!("the files have no columns");
         }
         Ok(Self {
             format,
-            files,
-            schema: Arc::new(schema),
+            paths,
+            schema,
+            options,
             bytes,
         })
     }
 
     /// Schema of every batch.
     pub(super) fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        SchemaRef::clone(&self.schema)
     }
 
     /// Size of all files.
@@ -81,64 +64,93 @@ impl Source {
         self.bytes
     }
 
-    /// Sends all batches, and then the error if there was one. Ends early when nobody listens any more. Blocks.
-    pub(super) fn read(self, progress: &ProgressBar, to: &Sender<Result<RecordBatch>>) {
-        for (path, file) in self.files {
-            let batches = match self.format {
-                Format::Csv => read_csv(file, &self.schema, progress),
-                Format::Ndjson => read_ndjson(file, &self.schema, progress),
-                Format::Parquet => read_parquet(file, progress),
-            };
-            let batches = match batches {
-                Ok(batches) => batches,
-                Err(error) => Box::new(std::iter::once(Err(error))),
-            };
-            for batch in batches {
-                let batch = batch
-                    .and_then(|batch| RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec()))
-                    .map_err(|error| explain(error, self.format, &path));
-                let failed = batch.is_err();
-                if to.blocking_send(batch).is_err() || failed {
-                    return;
-                }
-            }
-        }
+    /// All batches, file by file.
+    pub(super) fn rows(self, progress: ProgressBar) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
+        let Self {
+            format,
+            paths,
+            schema,
+            options,
+            ..
+        } = self;
+        let files = stream::iter(paths).then(move |path| {
+            let (schema, options, progress) = (SchemaRef::clone(&schema), options.clone(), progress.clone());
+            async move { rows_of(format, &path, schema, &options, progress).await }
+        });
+        files.try_flatten()
     }
 }
 
-impl Format {
-    fn of(path: &Path) -> Result<Self> {
-        let extension = path
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        match extension.as_str() {
-            "csv" => Ok(Self::Csv),
-            "ndjson" | "jsonl" => Ok(Self::Ndjson),
-            "parquet" | "pq" => Ok(Self::Parquet),
-            "json" => bail!(
-                "{} may be one JSON document or one object per line; if it is the latter, name it .ndjson, otherwise convert it",
-                path.display()
-            ),
-            _ => bail!(
-                "the format of {} is not known; the extension must be .parquet, .csv, .ndjson or .jsonl",
-                path.display()
-            ),
+async fn rows_of(
+    format: Format,
+    path: &Path,
+    schema: SchemaRef,
+    options: &ReadOptions,
+    progress: ProgressBar,
+) -> Result<impl Stream<Item = Result<RecordBatch>> + Send + use<>> {
+    // What is not read from front to back moves the bar by its rows.
+    let (content, bytes_per_row) = match format {
+        Format::Parquet => (Content::File(path.to_owned()), Some(parquet_bytes_per_row(path)?)),
+        Format::Shapefile => (Content::File(path.to_owned()), Some(0.0)),
+        _ => (pieces(path, progress.clone()).await?, None),
+    };
+    let name = path.to_owned();
+    let explain = move |error| explain(error, format, &name);
+    let rows = read_as(format, Some(schema), input(path, content), options)
+        .await
+        .map_err(&explain)?;
+    Ok(rows.map_err(explain).inspect_ok(move |batch| {
+        if let Some(bytes) = bytes_per_row {
+            progress.inc((batch.num_rows() as f64 * bytes) as u64);
         }
-    }
+    }))
+}
 
-    fn columns(self) -> Columns {
-        match self {
-            Self::Csv => Columns::ByPosition,
-            Self::Ndjson => Columns::ByName,
-            Self::Parquet => Columns::Exact,
+/// The bytes of a file, which move the bar.
+async fn pieces(path: &Path, progress: ProgressBar) -> Result<Content> {
+    let file = tokio::fs::File::open(path)
+        .await
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    let pieces = stream::try_unfold(file, move |mut file| {
+        let progress = progress.clone();
+        async move {
+            let mut piece = Vec::with_capacity(PIECE);
+            let count = (&mut file)
+                .take(PIECE as u64)
+                .read_to_end(&mut piece)
+                .await
+                .map_err(|error| {
+                    jetway_sources::Error::new(ErrorKind::Io, "the file cannot be read").with_source(error)
+                })?;
+            progress.inc(count as u64);
+            Ok((count > 0).then(|| (Bytes::from(piece), file)))
         }
+    });
+    Ok(Content::Stream(pieces.boxed()))
+}
+
+fn input(path: &Path, content: Content) -> Input {
+    Input {
+        name: path.display().to_string(),
+        content,
     }
+}
+
+fn size(path: &Path) -> Result<u64> {
+    let metadata = std::fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?;
+    Ok(metadata.len())
+}
+
+fn parquet_bytes_per_row(path: &Path) -> Result<f64> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let metadata = ParquetMetaDataReader::new()
+        .parse_and_finish(&file)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(size(path)? as f64 / metadata.file_metadata().num_rows().max(1) as f64)
 }
 
 fn common_format(paths: &[PathBuf]) -> Result<Format> {
-    let mut formats = paths.iter().map(|path| Format::of(path));
+    let mut formats = paths.iter().map(|path| format_of(path));
     let first = formats.next().ok_or_else(|| anyhow!("give at least one file"))??;
     for format in formats {
         if format? != first {
@@ -148,62 +160,27 @@ fn common_format(paths: &[PathBuf]) -> Result<Format> {
     Ok(first)
 }
 
-fn file_schema(format: Format, file: &File, infer_rows: Option<usize>) -> Result<Schema> {
-    Ok(match format {
-        Format::Csv => {
-            csv::reader::Format::default()
-                .with_header(true)
-                .infer_schema(BufReader::new(file), infer_rows)?
-                .0
-        }
-        Format::Ndjson => json::reader::infer_json_schema(BufReader::new(file), infer_rows)?.0,
-        Format::Parquet => {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
-            // What the writer noted about the file as a whole says nothing about the dataset.
-            Schema::new(builder.schema().fields().clone())
-        }
+fn format_of(path: &Path) -> Result<Format> {
+    let name = path.to_string_lossy();
+    Format::of_file_name(&name).ok_or_else(|| {
+        anyhow!(
+            "the format of {} is not known; the extension must be .parquet, .csv, .json, .ndjson, .jsonl, .geojson, \
+             .arrow, .avro or .shp",
+            path.display()
+        )
     })
 }
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
-
-fn read_csv(file: File, schema: &SchemaRef, progress: &ProgressBar) -> Result<Batches, ArrowError> {
-    let builder = csv::ReaderBuilder::new(Arc::clone(schema))
-        .with_header(true)
-        .with_batch_size(BATCH_ROWS);
-    Ok(Box::new(builder.build(progress.wrap_read(file))?))
-}
-
-/// A column that the first rows did not have is an error, since it would be lost otherwise.
-fn read_ndjson(file: File, schema: &SchemaRef, progress: &ProgressBar) -> Result<Batches, ArrowError> {
-    let builder = json::ReaderBuilder::new(Arc::clone(schema))
-        .with_strict_mode(true)
-        .with_batch_size(BATCH_ROWS);
-    Ok(Box::new(builder.build(BufReader::new(progress.wrap_read(file)))?))
-}
-
-/// Parquet is not read from front to back, so the bar follows the rows.
-fn read_parquet(file: File, progress: &ProgressBar) -> Result<Batches, ArrowError> {
-    let size = file.metadata()?.len();
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
-    let rows = u64::try_from(builder.metadata().file_metadata().num_rows())
-        .unwrap_or(0)
-        .max(1);
-    let progress = progress.clone();
-    let batches = builder.with_batch_size(BATCH_ROWS).build()?.inspect(move |batch| {
-        if let Ok(batch) = batch {
-            progress.inc((batch.num_rows() as u64).saturating_mul(size) / rows);
-        }
-    });
-    Ok(Box::new(batches))
-}
-
-fn explain(error: ArrowError, format: Format, path: &Path) -> anyhow::Error {
-    let hint = match format {
-        Format::Csv | Format::Ndjson => {
-            "; the types of its columns were found in its first rows, --infer-rows 0 looks at all of them"
-        }
-        Format::Parquet => "",
+/// Only formats without types of their own have types that were found in first rows.
+fn explain(error: jetway_sources::Error, format: Format, path: &Path) -> Error {
+    let guessed = match format {
+        Format::Csv | Format::Json | Format::NdJson | Format::GeoJson | Format::NdGeoJson => true,
+        Format::Shapefile | Format::Parquet | Format::ArrowIpc | Format::Avro => false,
     };
-    anyhow::Error::new(error).context(format!("cannot read {}{hint}", path.display()))
+    let hint = if guessed && error.kind() == ErrorKind::BadData {
+        "; the types of its columns were found in its first rows, --infer-rows 0 looks at all of them"
+    } else {
+        ""
+    };
+    Error::new(error).context(format!("cannot read {}{hint}", path.display()))
 }

@@ -1,8 +1,7 @@
-use std::path::Path;
-
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 
+use futures::TryStreamExt;
 use indicatif::ProgressBar;
 
 use super::*;
@@ -15,15 +14,15 @@ fn read(files: &[(&str, &str)], infer_rows: usize) -> Result<Vec<RecordBatch>> {
         paths.push(dir.path().join(name));
         std::fs::write(dir.path().join(name), text)?;
     }
-    let source = Source::open(paths, infer_rows)?;
-    let (sender, mut batches) = tokio::sync::mpsc::channel(100);
-    source.read(&ProgressBar::hidden(), &sender);
-    drop(sender);
-    let mut read = Vec::new();
-    while let Some(batch) = batches.blocking_recv() {
-        read.push(batch?);
-    }
-    Ok(read)
+    read_paths(paths, infer_rows)
+}
+
+fn read_paths(paths: Vec<PathBuf>, infer_rows: usize) -> Result<Vec<RecordBatch>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let source = Source::open(paths, infer_rows).await?;
+        source.rows(ProgressBar::hidden()).try_collect().await
+    })
 }
 
 fn shown(files: &[(&str, &str)]) -> String {
@@ -95,8 +94,9 @@ fn what_the_first_rows_did_not_show_is_an_error_with_a_way_out() {
 #[test]
 fn files_of_unknown_or_different_formats_are_refused() {
     assert!(failure(&[("a.xlsx", "")], 0).contains(".parquet, .csv"));
-    assert!(failure(&[("a.json", "[]")], 0).contains(".ndjson"));
+    assert!(failure(&[("a.json", "{\"a\":1}\n{\"a\":2}\n")], 0).contains("NdJson"));
+    assert!(failure(&[("a.json", "[]")], 0).contains("no columns"));
     assert!(failure(&[("a.csv", "a\n1\n"), ("b.ndjson", "{}\n")], 0).contains("different formats"));
     assert!(failure(&[("a.ndjson", "")], 0).contains("no columns"));
-    assert!(Source::open(vec![Path::new("no-such-file.csv").to_owned()], 0).is_err());
+    assert!(read_paths(vec![PathBuf::from("no-such-file.csv")], 0).is_err());
 }
