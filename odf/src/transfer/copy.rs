@@ -1,5 +1,7 @@
 //! The copy itself.
 
+use std::time::{Duration, Instant};
+
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -14,6 +16,10 @@ use crate::transfer::relate::relate;
 
 /// How often the chains are compared anew because the target moved meanwhile.
 const ATTEMPTS: u32 = 5;
+
+/// What was stored longer ago is looked at again before the head moves, because garbage collection may take what no chain has
+/// named for a while.
+const FRESH_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Brings `target` to the head of `source`, with everything that its chain names, and tells `progress` how far it is.
 ///
@@ -30,8 +36,9 @@ pub async fn copy(
     options: &CopyOptions,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<CopyOutcome> {
+    let meter = Meter::new(progress);
     for attempted in 1..=ATTEMPTS {
-        let meter = Meter::new(progress);
+        meter.restart();
         if let Some(outcome) = attempt(source, target, options, &meter).await? {
             return Ok(outcome);
         }
@@ -41,13 +48,14 @@ pub async fn copy(
     Err(Error::new(ErrorKind::Conflict, message).retryable())
 }
 
-/// One attempt; `None` if the target moved meanwhile.
+/// One attempt; `None` if the target moved meanwhile, or so much time went by that another look is due.
 async fn attempt(
     source: &Place,
     target: &Place,
     options: &CopyOptions,
     meter: &Meter<'_>,
 ) -> Result<Option<CopyOutcome>> {
+    let (started, copied_before) = (Instant::now(), meter.stats().objects);
     let retry = &options.retry;
     let head = retry.run(|| source.head()).await?;
     let head = head.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such dataset at the source"))?;
@@ -82,6 +90,9 @@ async fn attempt(
         .buffer_unordered(options.parallel.max(1))
         .try_collect::<()>()
         .await?;
+    if started.elapsed() > FRESH_FOR && meter.stats().objects > copied_before {
+        return Ok(None);
+    }
     if let (None, Some(alias), Place::Stored(storage)) = (from, &options.alias, target) {
         // The name comes first, so that nobody sees the dataset without it.
         storage.set_alias(alias).await?;

@@ -76,6 +76,14 @@ impl<'a> Meter<'a> {
         (self.tell)(progress);
     }
 
+    /// Begins anew; what was moved so far still counts.
+    pub(super) fn restart(&self) {
+        self.update(|progress, stats| {
+            *progress = Progress::default();
+            stats.objects_skipped = 0;
+        });
+    }
+
     pub(super) fn stats(&self) -> CopyStats {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).1
     }

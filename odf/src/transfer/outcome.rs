@@ -39,7 +39,7 @@ pub struct CopyStats {
     pub blocks: u64,
     /// Objects that were copied.
     pub objects: u64,
-    /// Objects that were in the target already.
+    /// Objects that were in the target already when the chains were last compared.
     pub objects_skipped: u64,
     /// Bytes of objects that were read from the source, repetitions included.
     pub bytes: u64,

@@ -49,6 +49,8 @@ impl Weed {
                 "-s3.config=s3.json",
             ])
             .args(["-volume.max=8", "-master.volumeSizeLimitMB=64"])
+            // They have fixed ports, on which a second server would fail.
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
             .arg(format!("-s3.port={s3_port}"))
             .arg(format!("-master.port={master_port}"))
             .arg(format!("-volume.port={volume_port}"))
