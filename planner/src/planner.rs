@@ -198,6 +198,18 @@ impl Planner {
         compute.spawn(work.boxed()).join().await?
     }
 
+    /// Removes everything that is derived from a dataset, whoever made it, and makes its read index anew. Indexes of keys
+    /// come back with the next write that needs them.
+    ///
+    /// # Errors
+    /// As [`Self::compact`].
+    pub async fn reindex(&self, subject: &Subject, name: &TableName) -> Result<CompactOutcome> {
+        let dataset = self.shared.writable(subject, name).await?;
+        dataset.storage.derived().clear("").await?;
+        let summary = self.shared.summaries.get(&dataset).await?;
+        self.shared.indexes.compact(&dataset, &summary, Effort::Asked).await
+    }
+
     /// Compacts in the background if it pays. Nobody waits for it, so what it fails with is logged.
     fn compact_later(&self, subject: &Subject, id: DatasetId) {
         let (shared, subject) = (Arc::clone(&self.shared), subject.clone());

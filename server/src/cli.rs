@@ -8,10 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{
-    account, add, config, delete, ingest, list, log, pull, push, rename, reset, serve, set_watermark, sql, tail, token,
-    verify,
-};
+use crate::commands::{account, add, config, delete, ingest, inspect, list, log, pull, push, reindex, rename, reset, serve, set_watermark, sql, tail, token, verify};
 
 /// How long background threads may take once a command is done.
 const LEFTOVERS: Duration = Duration::from_secs(1);
@@ -43,7 +40,11 @@ enum Command {
     List(list::Args),
     Log(log::Args),
     Tail(tail::Args),
+    /// See what a dataset is made of: its schema, its lineage, its query.
+    #[command(subcommand, after_help = "Example:\n  jetway inspect schema trades --output ddl")]
+    Inspect(inspect::Action),
     Verify(verify::Args),
+    Reindex(reindex::Args),
     Rename(rename::Args),
     Delete(delete::Args),
     Reset(reset::Args),
@@ -99,6 +100,8 @@ fn run(cli: Cli) -> Result<()> {
             Command::List(args) => Box::pin(list::run(args)).await,
             Command::Log(args) => Box::pin(log::run(args)).await,
             Command::Tail(args) => Box::pin(tail::run(args)).await,
+            Command::Inspect(action) => Box::pin(inspect::run(action)).await,
+            Command::Reindex(args) => Box::pin(reindex::run(args)).await,
             Command::Verify(args) => Box::pin(verify::run(args)).await,
             Command::Rename(args) => Box::pin(rename::run(args)).await,
             Command::Delete(args) => Box::pin(delete::run(args)).await,

@@ -51,6 +51,8 @@ fn every_command_has_help_with_examples_and_shells_get_completions() {
         "log",
         "tail",
         "verify",
+        "inspect",
+        "reindex",
         "rename",
         "delete",
         "reset",

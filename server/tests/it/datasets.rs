@@ -10,6 +10,7 @@ use crate::harness::{fail, jetway, succeed};
 mod add;
 mod change;
 mod forge;
+mod inspect;
 mod list;
 mod log;
 mod tail;
