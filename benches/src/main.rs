@@ -12,6 +12,7 @@ mod pushes;
 mod python;
 mod report;
 mod scan;
+mod verify;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -46,6 +47,8 @@ enum Bench {
     Pushes,
     /// Writes into large datasets with a primary key.
     Merges,
+    /// Checking large datasets.
+    Verify,
 }
 
 #[tokio::main]
@@ -61,6 +64,9 @@ async fn main() -> Result<()> {
     }
     if arguments.name.is_none_or(|name| name == Bench::Merges) {
         merges::run(arguments.divide, &mut report).await?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Verify) {
+        verify::run(&environment, arguments.repeat, &mut report)?;
     }
     report.print(arguments.json, arguments.name.is_none())
 }

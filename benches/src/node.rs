@@ -1,7 +1,7 @@
 //! A node of its own for the benches.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -65,6 +65,11 @@ impl Node {
             data,
             uri,
         })
+    }
+
+    /// The folder of its state and datasets.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data.path()
     }
 
     /// Most memory that the node had resident since it started or since the last reset, in MiB.

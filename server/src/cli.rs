@@ -8,7 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{account, add, config, delete, ingest, inspect, list, log, pull, push, reindex, rename, reset, serve, set_watermark, sql, tail, token, verify};
+use crate::commands::{
+    account, add, config, delete, ingest, inspect, list, log, pull, push, reindex, rename, reset, serve, set_watermark,
+    sql, tail, token, verify,
+};
 
 /// How long background threads may take once a command is done.
 const LEFTOVERS: Duration = Duration::from_secs(1);

@@ -59,7 +59,10 @@ async fn query(name: DatasetArgument, place: &Place) -> Result<()> {
     let workspace = place.open().await?;
     let dataset = workspace.dataset(&name).await?;
     let Some(transform) = workspace.catalog.transform(&dataset).await? else {
-        bail!("{} is not computed from other datasets, so it has no query", dataset.alias);
+        bail!(
+            "{} is not computed from other datasets, so it has no query",
+            dataset.alias
+        );
     };
     let mut stdout = std::io::stdout();
     let Transform::Sql(sql) = transform.transform;

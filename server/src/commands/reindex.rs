@@ -85,7 +85,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         .filter(|outcome| matches!(outcome.work, Work::Failed { .. }))
         .count();
     if failed > 0 {
-        bail!("{failed} of {} not reindexed", counted(outcomes.len() as u64, "dataset"));
+        bail!(
+            "{failed} of {} not reindexed",
+            counted(outcomes.len() as u64, "dataset")
+        );
     }
     Ok(())
 }

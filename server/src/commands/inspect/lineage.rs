@@ -75,7 +75,11 @@ async fn read(workspace: &Workspace, root: PinnedDataset) -> Result<Lineage> {
     let mut seen = HashSet::from([root.id]);
     let mut waiting = VecDeque::from([root.id]);
     while let Some(id) = waiting.pop_front() {
-        let node = match workspace.catalog.resolve_id(&workspace.subject, &id, Access::Read).await {
+        let node = match workspace
+            .catalog
+            .resolve_id(&workspace.subject, &id, Access::Read)
+            .await
+        {
             Ok(dataset) => {
                 let inputs = workspace.catalog.inputs(&dataset).await?;
                 let new = inputs.iter().map(|input| input.id).filter(|id| seen.insert(*id));
@@ -111,7 +115,11 @@ impl Lineage {
         while let Some((id, first, rest, alias)) = waiting.pop() {
             let Some(node) = nodes.get(&id) else { continue };
             let is_new = drawn.insert(id);
-            let again = if is_new || node.inputs.is_empty() { "" } else { " (see above)" };
+            let again = if is_new || node.inputs.is_empty() {
+                ""
+            } else {
+                " (see above)"
+            };
             // Writing to a text does not fail.
             let _ = writeln!(text, "{first}{}{again}", node.label(alias));
             if !is_new {
@@ -140,11 +148,22 @@ impl Lineage {
                 Some(DatasetKind::Derivative) => ", style = rounded",
                 None => ", style = dashed",
             };
-            let _ = writeln!(text, "  {} [label = {}{style}];", quoted(&node.id.to_string()), quoted(&label));
+            let _ = writeln!(
+                text,
+                "  {} [label = {}{style}];",
+                quoted(&node.id.to_string()),
+                quoted(&label)
+            );
             for input in &node.inputs {
                 let label = input.alias.as_deref().unwrap_or_default();
                 let (from, to) = (input.id.to_string(), node.id.to_string());
-                let _ = writeln!(text, "  {} -> {} [label = {}];", quoted(&from), quoted(&to), quoted(label));
+                let _ = writeln!(
+                    text,
+                    "  {} -> {} [label = {}];",
+                    quoted(&from),
+                    quoted(&to),
+                    quoted(label)
+                );
             }
         }
         text.push_str("}\n");
@@ -160,7 +179,10 @@ impl Node {
         };
         // Most queries call an input by its name.
         if let Some(alias) = alias
-            && self.name.as_deref().is_none_or(|name| name.rsplit('/').next() != Some(alias))
+            && self
+                .name
+                .as_deref()
+                .is_none_or(|name| name.rsplit('/').next() != Some(alias))
         {
             let _ = write!(label, " as {alias}");
         }

@@ -41,9 +41,14 @@ pub(super) async fn run(name: DatasetArgument, output: Output, place: &Place) ->
         Output::Ddl => ddl::columns(schema),
         Output::ArrowJson => serde_json::to_string_pretty(&arrow_json::schema(&schema.to_arrow()?)?)? + "\n",
         Output::Parquet => {
-            let converted = ArrowSchemaConverter::new().schema_root("arrow_schema").convert(&schema.to_arrow()?);
+            let converted = ArrowSchemaConverter::new()
+                .schema_root("arrow_schema")
+                .convert(&schema.to_arrow()?);
             let mut text = Vec::new();
-            print_schema(&mut text, converted.context("Parquet cannot hold these columns")?.root_schema());
+            print_schema(
+                &mut text,
+                converted.context("Parquet cannot hold these columns")?.root_schema(),
+            );
             String::from_utf8(text)?
         }
     };

@@ -23,11 +23,21 @@ fn schemas_are_shown_in_five_languages() {
     assert!(schema("yaml").contains("- name: day\n  type:\n    kind: "));
     let json: Value = serde_json::from_str(&schema("json")).unwrap();
     assert_eq!(json["fields"][0]["name"], "offset");
-    assert!(schema("ddl").contains("offset      BIGINT NOT NULL,\n"), "{}", schema("ddl"));
+    assert!(
+        schema("ddl").contains("offset      BIGINT NOT NULL,\n"),
+        "{}",
+        schema("ddl")
+    );
     let arrow: Value = serde_json::from_str(&schema("arrow-json")).unwrap();
-    assert_eq!(arrow["fields"][3]["type"], serde_json::json!({ "name": "date", "unit": "DAY" }));
+    assert_eq!(
+        arrow["fields"][3]["type"],
+        serde_json::json!({ "name": "date", "unit": "DAY" })
+    );
     let parquet = schema("parquet");
-    assert!(parquet.contains("INT64 offset;") && parquet.contains("INT32 day (DATE)"), "{parquet}");
+    assert!(
+        parquet.contains("INT64 offset;") && parquet.contains("INT32 day (DATE)"),
+        "{parquet}"
+    );
 }
 
 #[test]
@@ -54,7 +64,10 @@ admin/top (derivative)
     assert!(dot.starts_with("digraph") && dot.matches(" -> ").count() == 3, "{dot}");
 
     let query = succeed(&mut copied.jetway(&["inspect", "query", "middle"]));
-    assert!(query.contains("-- step: few\nSELECT * FROM \"bank.transactions\" LIMIT 3;\nSELECT 1 FROM few;"), "{query}");
+    assert!(
+        query.contains("-- step: few\nSELECT * FROM \"bank.transactions\" LIMIT 3;\nSELECT 1 FROM few;"),
+        "{query}"
+    );
     let root = fail(&mut copied.jetway(&["inspect", "query", "bank.transactions"]));
     assert!(root.contains("no query"), "{root}");
 
@@ -70,7 +83,10 @@ fn what_is_derived_can_be_made_anew() {
     std::fs::create_dir_all(cache.join("keys")).unwrap();
     std::fs::write(cache.join("keys/rubbish"), b"rubbish").unwrap();
     let outcome = copied.json(&["reindex", "sensors.*"]);
-    assert_eq!((&outcome[0]["removedFiles"], &outcome[0]["slices"]), (&Value::from(1), &Value::from(4)));
+    assert_eq!(
+        (&outcome[0]["removedFiles"], &outcome[0]["slices"]),
+        (&Value::from(1), &Value::from(4))
+    );
     assert!(!cache.join("keys/rubbish").exists());
     assert_eq!(copied.json(&["reindex"]).as_array().unwrap().len(), 7);
 }

@@ -35,9 +35,7 @@ fn field(field: &Field) -> Result<Value> {
 fn data_type(data_type: &DataType) -> Result<Value> {
     let int = |bits: u8, signed: bool| json!({ "name": "int", "bitWidth": bits, "isSigned": signed });
     let float = |precision: &str| json!({ "name": "floatingpoint", "precision": precision });
-    let decimal = |bits: u16, precision: u8, scale: i8| {
-        json!({ "name": "decimal", "precision": precision, "scale": scale, "bitWidth": bits })
-    };
+    let decimal = |bits: u16, precision: u8, scale: i8| json!({ "name": "decimal", "precision": precision, "scale": scale, "bitWidth": bits });
     Ok(match data_type {
         DataType::Null => json!({ "name": "null" }),
         DataType::Boolean => json!({ "name": "bool" }),

@@ -8,10 +8,22 @@ fn schema() -> DataSchema {
     let optional = |inner: serde_json::Value| json!({ "kind": "Option", "inner": inner });
     let fields = json!([
         field("offset", json!({ "kind": "Int64" })),
-        field("Total \"net\"", optional(json!({ "kind": "Decimal", "precision": 12, "scale": 2 }))),
-        field("at", json!({ "kind": "Timestamp", "unit": "Microsecond", "timezone": "Europe/Paris" })),
-        field("tags", optional(json!({ "kind": "List", "itemType": optional(json!({ "kind": "String" })) }))),
-        field("place", json!({ "kind": "Struct", "fields": [field("lat", json!({ "kind": "Float64" }))] })),
+        field(
+            "Total \"net\"",
+            optional(json!({ "kind": "Decimal", "precision": 12, "scale": 2 }))
+        ),
+        field(
+            "at",
+            json!({ "kind": "Timestamp", "unit": "Microsecond", "timezone": "Europe/Paris" })
+        ),
+        field(
+            "tags",
+            optional(json!({ "kind": "List", "itemType": optional(json!({ "kind": "String" })) }))
+        ),
+        field(
+            "place",
+            json!({ "kind": "Struct", "fields": [field("lat", json!({ "kind": "Float64" }))] })
+        ),
     ]);
     serde_json::from_value(json!({ "fields": fields })).unwrap()
 }
@@ -45,5 +57,8 @@ fn columns_are_written_in_the_json_form_of_arrow() {
         (&fields[3]["type"]["name"], &fields[3]["children"][0]["type"]["name"]),
         (&json!("list"), &json!("utf8"))
     );
-    assert_eq!(fields[4]["children"][0]["type"], json!({ "name": "floatingpoint", "precision": "DOUBLE" }));
+    assert_eq!(
+        fields[4]["children"][0]["type"],
+        json!({ "name": "floatingpoint", "precision": "DOUBLE" })
+    );
 }
