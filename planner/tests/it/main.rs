@@ -4,6 +4,7 @@ mod catalog;
 mod compaction;
 mod functions;
 mod ingest;
+mod merge;
 mod query;
 mod rewrite;
 mod types;
