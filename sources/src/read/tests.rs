@@ -20,6 +20,7 @@ mod flow;
 mod garbage;
 mod geo;
 mod json;
+mod values;
 
 fn step(definition: Value) -> ReadStep {
     serde_json::from_value(definition).unwrap()
