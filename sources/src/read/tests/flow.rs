@@ -140,14 +140,21 @@ async fn dropped_rows_stop_the_reader() {
         });
         // Endless, or silent after some rows.
         let pieces = pieces.then(move |number| async move {
-            if hanging && number > 10 {
+            if hanging && number == 10 {
                 std::future::pending::<()>().await;
             }
             Ok(Bytes::from("1,2\n".repeat(10_000)))
         });
         let csv = step(json!({ "kind": "Csv" }));
-        let mut rows = read(&csv, input(pieces), &ReadOptions::default()).await.unwrap();
-        assert!(rows.next().await.unwrap().is_ok());
+        let options = ReadOptions {
+            batch_rows: 10_000,
+            ..ReadOptions::default()
+        };
+        let mut rows = read(&csv, input(pieces), &options).await.unwrap();
+        // All that come before the silence, so that the reader waits for more.
+        for _ in 0..10 {
+            assert_eq!(rows.next().await.unwrap().unwrap().num_rows(), 10_000);
+        }
         drop(rows);
         dropped.await.unwrap();
     }
