@@ -11,6 +11,9 @@ mod rename;
 mod reset;
 mod watermark;
 
+#[cfg(test)]
+mod tests;
+
 pub use create::{CheckedDataset, NewDataset, Refusal};
 pub use lineage::Input;
 pub use reset::{Reset, ResetTarget};

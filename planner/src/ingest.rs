@@ -156,6 +156,11 @@ impl Ingest {
         }
     }
 
+    /// What merges rows into datasets here.
+    pub(crate) fn merger(&self) -> &Merger {
+        &self.services.merger
+    }
+
     pub(crate) async fn run(
         &self,
         subject: &Subject,

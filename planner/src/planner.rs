@@ -198,15 +198,23 @@ impl Planner {
         compute.spawn(work.boxed()).join().await?
     }
 
-    /// Removes everything that is derived from a dataset, whoever made it, and makes its read index anew. Indexes of keys
-    /// come back with the next write that needs them.
+    /// Removes everything that is derived from a dataset, and makes anew what its readers and its sources need: merged
+    /// slices and indexes of keys.
     ///
     /// # Errors
     /// As [`Self::compact`].
     pub async fn reindex(&self, subject: &Subject, name: &TableName) -> Result<CompactOutcome> {
         let dataset = self.shared.writable(subject, name).await?;
+        let merger = self.shared.ingest.merger();
+        merger.forget(&dataset.storage).await?;
         dataset.storage.derived().clear("").await?;
         let summary = self.shared.summaries.get(&dataset).await?;
+        let (state, mut strategies) = (&summary.state, Vec::new());
+        strategies.extend(state.push_sources().values().map(|source| &source.merge));
+        strategies.extend(state.polling_source().map(|source| &source.merge));
+        for strategy in strategies {
+            merger.build(strategy, &dataset, &summary).await?;
+        }
         self.shared.indexes.compact(&dataset, &summary, Effort::Asked).await
     }
 
