@@ -18,11 +18,13 @@ use tokio::sync::Mutex;
 mod index;
 mod kind;
 mod push;
+mod repositories;
 
 #[cfg(test)]
 mod tests;
 
 use index::{Entry, Index, Reservation};
+use repositories::Repositories;
 
 /// How long a listing of the repository, and the name of a dataset, count as fresh.
 const LISTING_AGE: Duration = Duration::from_secs(1);
@@ -30,13 +32,13 @@ const LISTING_AGE: Duration = Duration::from_secs(1);
 /// How many side files and heads are read at the same time.
 const CONCURRENT_READS: usize = 16;
 
-/// The datasets of one repository. Every account may read all of them; writing needs the owner or an admin.
+/// The datasets of one repository, or of one for roots and one for derivatives. Every account may read all of them; writing needs the owner or an admin.
 ///
 /// Names are reserved in this process while a dataset is being made. When two processes make a dataset of the same name
 /// at the same moment, both datasets exist, one of them keeps the name in each process, and both are found by DID.
 #[derive(Debug)]
 pub struct StorageCatalog {
-    repository: Repository,
+    repositories: Repositories,
     /// Owner of datasets whose alias names no account.
     default_account: AccountName,
     index: Index,
@@ -48,8 +50,18 @@ impl StorageCatalog {
     /// The datasets of a repository. It is listed when the first name is asked for.
     #[must_use]
     pub fn new(repository: Repository, default_account: AccountName) -> Self {
+        Self::over(Repositories::new(repository, None), default_account)
+    }
+
+    /// The datasets of two repositories: roots are made in the first one, derivatives in the second.
+    #[must_use]
+    pub fn with_derivatives(root: Repository, derivative: Repository, default_account: AccountName) -> Self {
+        Self::over(Repositories::new(root, Some(derivative)), default_account)
+    }
+
+    fn over(repositories: Repositories, default_account: AccountName) -> Self {
         Self {
-            repository,
+            repositories,
             default_account,
             index: Index::default(),
             listed_at: Mutex::new(None),
@@ -61,10 +73,7 @@ impl StorageCatalog {
     /// # Errors
     /// `Unavailable` when it does not.
     pub async fn check(&self) -> Result<()> {
-        match self.repository.store().list(None).next().await {
-            None | Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(Error::new(ErrorKind::Unavailable, "storage does not answer").with_source(error)),
-        }
+        self.repositories.check().await
     }
 
     /// Every dataset by its names, ordered by account and name, whatever state its chain is in. Reads names only.
@@ -72,7 +81,7 @@ impl StorageCatalog {
     /// # Errors
     /// When storage does not answer.
     pub async fn registered(&self, _subject: &Subject) -> Result<Vec<RegisteredDataset>> {
-        let ids: Vec<DatasetId> = self.repository.list_with_damaged().try_collect().await?;
+        let ids = self.repositories.list_with_damaged().await?;
         let aliases = stream::iter(ids)
             .map(async |id| {
                 let alias = self.stored_alias(&id).await?;
@@ -115,7 +124,7 @@ impl StorageCatalog {
             return Ok(());
         }
         let started = Instant::now();
-        let ids: Vec<DatasetId> = self.repository.list().try_collect().await?;
+        let ids = self.repositories.list().await?;
         let mut known = stream::iter(ids)
             .map(async |id| match self.index.get(&id) {
                 Some(entry) => self.current_alias(&entry).await.map(drop),
@@ -133,7 +142,7 @@ impl StorageCatalog {
 
     /// The alias from the side file, with an account in any case. A dataset without a readable one goes by its DID.
     async fn stored_alias(&self, id: &DatasetId) -> Result<DatasetAlias> {
-        let found = match self.repository.dataset(*id).alias().await {
+        let found = match self.repositories.dataset(*id).alias().await {
             Ok(found) => found,
             Err(error)
                 if matches!(
@@ -162,7 +171,7 @@ impl StorageCatalog {
 
     /// A dataset at its current head, by the name that it has now; `None` when it has been deleted.
     async fn pin(&self, entry: &Entry) -> Result<Option<PinnedDataset>> {
-        let storage = self.repository.dataset(entry.id);
+        let storage = self.repositories.dataset(entry.id);
         let (head, alias) = futures::try_join!(
             async { Ok::<_, Error>(storage.head().await?) },
             self.current_alias(entry)
@@ -217,7 +226,7 @@ impl StorageCatalog {
             return self.pin(&entry).await;
         }
         // Storage is asked directly, which is cheaper than a listing.
-        if self.repository.dataset(*id).head().await?.is_none() {
+        if !self.repositories.find(*id).await? {
             return Ok(None);
         }
         let alias = self.stored_alias(id).await?;
@@ -235,6 +244,9 @@ impl DatasetCatalog for StorageCatalog {
         let found = self.by_alias(&alias).await?;
         let dataset = found.ok_or_else(|| not_found().with_context("dataset", alias.to_string()))?;
         allow(subject, &dataset.alias, access)?;
+        if access == Access::Write {
+            dataset.storage.repository().check_writable()?;
+        }
         Ok(dataset)
     }
 
@@ -242,6 +254,9 @@ impl DatasetCatalog for StorageCatalog {
         let found = self.by_id(id).await?;
         let dataset = found.ok_or_else(|| not_found().with_context("dataset", id.to_string()))?;
         allow(subject, &dataset.alias, access)?;
+        if access == Access::Write {
+            dataset.storage.repository().check_writable()?;
+        }
         Ok(dataset)
     }
 
@@ -265,7 +280,7 @@ impl DatasetCatalog for StorageCatalog {
     }
 
     fn storage(&self, id: &DatasetId) -> DatasetStorage {
-        self.repository.dataset(*id)
+        self.repositories.dataset(*id)
     }
 
     async fn create(
@@ -278,8 +293,9 @@ impl DatasetCatalog for StorageCatalog {
         let alias = self.full_alias(subject, alias);
         allow_creation(subject, &alias)?;
         let (id, kind) = seed(&blocks)?;
+        self.repositories.for_kind(kind).check_writable()?;
         let _reserved = self.reserve(&alias, None).await?;
-        let storage = match self.repository.create_dataset(id).await {
+        let storage = match self.repositories.create(id, kind).await {
             Err(error) if error.kind() == jetway_odf::ErrorKind::Conflict => {
                 return Err(taken(&alias).with_source(error));
             }

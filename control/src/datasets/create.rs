@@ -192,6 +192,8 @@ fn invalid(error: jetway_odf::Error) -> Error {
         Odf::Malformed | Odf::InvalidEvent { .. } | Odf::InvalidIdentity => {
             Error::new(ErrorKind::InvalidArgument, error.to_string()).with_source(error)
         }
-        Odf::Unsupported | Odf::NotFound | Odf::Conflict | Odf::Storage | Odf::Corrupt | Odf::Io => error.into(),
+        Odf::Unsupported | Odf::NotFound | Odf::Conflict | Odf::ReadOnly | Odf::Storage | Odf::Corrupt | Odf::Io => {
+            error.into()
+        }
     }
 }

@@ -21,6 +21,7 @@ impl StorageCatalog {
         let alias = self.full_alias(subject, alias);
         if let Some(dataset) = self.by_alias(&alias).await? {
             allow(subject, &dataset.alias, Access::Write)?;
+            dataset.storage.repository().check_writable()?;
             return match id {
                 Some(id) if id != dataset.id => Err(taken(&alias)),
                 _ => Ok(dataset.storage),
@@ -34,7 +35,9 @@ impl StorageCatalog {
                 Error::new(ErrorKind::AlreadyExists, message).with_context("dataset", dataset.alias.to_string())
             );
         }
-        Ok(self.repository.dataset(id))
+        let storage = self.repositories.dataset(id);
+        storage.repository().check_writable()?;
+        Ok(storage)
     }
 
     /// Moves the head of a dataset, which came by copy, to a block that is stored; with no `expected` head the dataset is new

@@ -300,3 +300,75 @@ async fn a_damaged_alias_hides_nothing() {
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].alias.to_string(), format!("admin/{}", id.to_multibase()));
 }
+
+#[tokio::test]
+async fn roots_and_derivatives_may_be_apart() {
+    let (roots, derivatives) = (repository().await, repository().await);
+    let apart = || StorageCatalog::with_derivatives(roots.clone(), derivatives.clone(), "admin".parse().unwrap());
+    let catalog = apart();
+    let id = DatasetId::generate().0;
+    catalog
+        .create(&alice(), &alias("root"), new_seed(), Vec::new())
+        .await
+        .unwrap();
+    catalog
+        .create(
+            &alice(),
+            &alias("derivative"),
+            vec![seed_block(id, DatasetKind::Derivative)],
+            Vec::new(),
+        )
+        .await
+        .unwrap();
+    let count = async |repository: &Repository| repository.list().count().await;
+    assert_eq!((count(&roots).await, count(&derivatives).await), (1, 1));
+
+    // As another process sees them: by name, by identity, and all.
+    let dataset = apart()
+        .resolve(&alice(), &name("derivative"), Access::Read)
+        .await
+        .unwrap();
+    assert_eq!((dataset.id, dataset.kind), (id, DatasetKind::Derivative));
+    assert_eq!(dataset.storage.base_url(), derivatives.base_url());
+    let dataset = apart().resolve_id(&alice(), &id, Access::Write).await.unwrap();
+    assert_eq!(dataset.storage.base_url(), derivatives.base_url());
+    let other = apart();
+    let listed: Vec<PinnedDataset> = other.list(&alice()).try_collect().await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(other.registered(&alice()).await.unwrap().len(), 2);
+    assert_eq!(other.storage(&id).base_url(), derivatives.base_url());
+    // Names are taken across both.
+    let again = vec![seed_block(DatasetId::generate().0, DatasetKind::Derivative)];
+    assert_eq!(
+        kind(apart().create(&alice(), &alias("root"), again, Vec::new()).await),
+        ErrorKind::AlreadyExists
+    );
+}
+
+#[tokio::test]
+async fn what_is_read_only_is_found_but_not_given_for_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    let location = dir.path().to_str().unwrap();
+    let open = async |read_only| {
+        let options = RepositoryOptions {
+            read_only,
+            ..RepositoryOptions::default()
+        };
+        catalog(&Repository::open(location, &options).await.unwrap())
+    };
+    open(false)
+        .await
+        .create(&alice(), &alias("table"), new_seed(), Vec::new())
+        .await
+        .unwrap();
+    let catalog = open(true).await;
+    catalog.resolve(&alice(), &name("table"), Access::Read).await.unwrap();
+    let refused = catalog
+        .resolve(&alice(), &name("table"), Access::Write)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    assert!(refused.message().contains("reading only"), "{refused}");
+    let created = catalog.create(&alice(), &alias("other"), new_seed(), Vec::new()).await;
+    assert_eq!(kind(created), ErrorKind::PermissionDenied);
+}

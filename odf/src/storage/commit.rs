@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::codec::EncodedBlock;
+use crate::codec::{self, EncodedBlock};
 use crate::error::{Error, Result};
 use crate::identity::Multihash;
 use crate::storage::dataset::{DatasetStorage, blocking};
@@ -46,7 +46,7 @@ impl DatasetStorage {
     ///
     /// # Errors
     /// `InvalidEvent` if the blocks do not follow `expected_head` and one another (G2, G3, G6), or if an object that they
-    /// introduce is neither given nor stored (D8); `Corrupt` if bytes do not have their hash. `Io`, `Storage`: the commit
+    /// introduce is neither given nor stored (D8); `Corrupt` if bytes do not have their hash; `ReadOnly`. `Io`, `Storage`: the commit
     /// may or may not have happened; if the error is retryable, a repeated call finds out.
     pub async fn commit(
         &self,
@@ -54,6 +54,7 @@ impl DatasetStorage {
         blocks: &[EncodedBlock],
         objects: Vec<PendingObject>,
     ) -> Result<CommitOutcome> {
+        self.repository.check_writable()?;
         let Some(newest) = blocks.last() else {
             return Ok(CommitOutcome::Unchanged);
         };
@@ -75,8 +76,27 @@ impl DatasetStorage {
         };
         Ok(match swap {
             HeadSwap::Swapped => CommitOutcome::Committed { head: newest.hash },
+            // The answer to an earlier attempt may have been lost, and others have built on it since.
+            HeadSwap::Conflict { actual: Some(actual) } if self.has_block(actual, newest).await? => {
+                CommitOutcome::Committed { head: newest.hash }
+            }
             HeadSwap::Conflict { actual } => CommitOutcome::Conflict { actual },
         })
+    }
+
+    /// Whether a block is in the chain that ends in `head`.
+    async fn has_block(&self, head: Multihash, wanted: &EncodedBlock) -> Result<bool> {
+        let mut next = Some(head);
+        while let Some(hash) = next {
+            if hash == wanted.hash {
+                return Ok(true);
+            }
+            let block = codec::decode_block(&self.block(&hash).await?)?;
+            next = block
+                .prev_block_hash
+                .filter(|_| block.sequence_number > wanted.block.sequence_number);
+        }
+        Ok(false)
     }
 
     async fn commit_to_folder(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
 use url::Url;
@@ -143,11 +143,13 @@ impl DatasetStorage {
     /// `NotFound`; `Io`, `Storage`, also from the stream.
     pub async fn open_object(&self, kind: ObjectKind, hash: &Multihash) -> Result<ObjectStream> {
         let path = self.object_path(kind, hash);
-        let failed = |error, path: &Path| remote::store_error("an object cannot be read", path, error);
-        let object = self.store().get(&path).await.map_err(|error| failed(error, &path))?;
-        let size = object.meta.size;
-        let bytes = object.into_stream().map_err(move |error| failed(error, &path)).boxed();
-        Ok(ObjectStream { size, bytes })
+        let message = "an object cannot be read";
+        let object = self.store().get(&path).await;
+        let object = object.map_err(|error| remote::store_error(message, &path, error))?;
+        Ok(ObjectStream {
+            size: object.meta.size,
+            bytes: remote::body(object, &path, message),
+        })
     }
 
     /// Starts to read a part of an object: the bytes from `range.start` up to `range.end` or the object's end, whichever comes first.
@@ -162,16 +164,17 @@ impl DatasetStorage {
         range: Range<u64>,
     ) -> Result<ObjectStream> {
         let path = self.object_path(kind, hash);
-        let failed = |error, path: &Path| remote::store_error("a part of an object cannot be read", path, error);
+        let message = "a part of an object cannot be read";
         let options = GetOptions {
             range: Some(GetRange::Bounded(range)),
             ..GetOptions::default()
         };
         let object = self.store().get_opts(&path, options).await;
-        let object = object.map_err(|error| failed(error, &path))?;
-        let size = object.meta.size;
-        let bytes = object.into_stream().map_err(move |error| failed(error, &path)).boxed();
-        Ok(ObjectStream { size, bytes })
+        let object = object.map_err(|error| remote::store_error(message, &path, error))?;
+        Ok(ObjectStream {
+            size: object.meta.size,
+            bytes: remote::body(object, &path, message),
+        })
     }
 
     /// Reads the bytes of an object from `range.start` up to `range.end` or the object's end, whichever comes first.
@@ -179,9 +182,12 @@ impl DatasetStorage {
     /// # Errors
     /// `NotFound`; `Storage` if the range is empty or starts behind the object's end, or the store fails.
     pub async fn read_object_range(&self, kind: ObjectKind, hash: &Multihash, range: Range<u64>) -> Result<Bytes> {
-        let path = self.object_path(kind, hash);
-        let read = self.store().get_range(&path, range).await;
-        read.map_err(|error| remote::store_error("a part of an object cannot be read", &path, error))
+        let part = self.open_object_range(kind, hash, range).await?;
+        let pieces: Vec<Bytes> = part.bytes.try_collect().await?;
+        match <[Bytes; 1]>::try_from(pieces) {
+            Ok([piece]) => Ok(piece),
+            Err(pieces) => Ok(pieces.concat().into()),
+        }
     }
 
     /// The dataset's name for people, as the side file `info/alias` has it; `None` if there is no such file.
@@ -207,8 +213,9 @@ impl DatasetStorage {
     /// Sets the dataset's name for people in the side file `info/alias`.
     ///
     /// # Errors
-    /// `Io`, `Storage`.
+    /// `ReadOnly`; `Io`, `Storage`.
     pub async fn set_alias(&self, alias: &DatasetAlias) -> Result<()> {
+        self.repository.check_writable()?;
         let text = alias.to_string();
         match self.repository.local() {
             Some(local) => {

@@ -97,9 +97,12 @@ impl DatasetStorage {
     /// Finds objects that no block of the chain names and, unless it is a dry run, removes them.
     ///
     /// # Errors
-    /// `Unsupported` if the grace period is too short; `NotFound` if the dataset does not exist; what reading the chain fails
+    /// `ReadOnly` unless it is a dry run; `Unsupported` if the grace period is too short; `NotFound` if the dataset does not exist; what reading the chain fails
     /// with: in a chain with holes everything may be needed; `Io`, `Storage`.
     pub async fn collect_garbage(&self, options: &GarbageOptions) -> Result<GarbageReport> {
+        if !options.dry_run {
+            self.repository.check_writable()?;
+        }
         if options.grace < MIN_GRACE {
             let message = "garbage must be left for an hour at least, because it may be of a commit under way";
             return Err(Error::unsupported(message));

@@ -46,6 +46,7 @@ impl DatasetStorage {
     /// `NotFound` if the block `new` is not stored. `Io`, `Storage`: the head may or may not have moved; if the error is
     /// retryable, a repeated call finds out.
     pub async fn compare_and_swap_head(&self, expected: Option<Multihash>, new: Multihash) -> Result<HeadSwap> {
+        self.repository.check_writable()?;
         if !self.exists(Content::Block, &new).await? {
             let message = "the block that the head should move to is not stored; put it first";
             return Err(Error::new(ErrorKind::NotFound, message).with_context("hash", new));

@@ -81,7 +81,8 @@ impl DatasetStorage {
     /// Stores a block as it is, under its hash. Storing it again is no failure. On success it is durable.
     ///
     /// # Errors
-    /// `Corrupt` if the bytes do not have that hash or are more than [`codec::MAX_BLOCK_SIZE`](crate::codec::MAX_BLOCK_SIZE); `Io`, `Storage`.
+    /// `Corrupt` if the bytes do not have that hash or are more than [`codec::MAX_BLOCK_SIZE`](crate::codec::MAX_BLOCK_SIZE); `ReadOnly`,
+    /// `Io`, `Storage`.
     pub async fn put_block(&self, hash: Multihash, bytes: Bytes) -> Result<()> {
         self.insert_all(vec![Insert::block(hash, bytes)]).await
     }
@@ -101,7 +102,7 @@ impl DatasetStorage {
     /// and only the size is compared.
     ///
     /// # Errors
-    /// `Corrupt` if the bytes do not have that hash, or the file not that size; `Io`, `Storage`.
+    /// `Corrupt` if the bytes do not have that hash, or the file not that size; `ReadOnly`, `Io`, `Storage`.
     pub async fn put_object(&self, kind: ObjectKind, hash: Multihash, source: ObjectSource) -> Result<()> {
         self.insert_all(vec![PendingObject { kind, hash, source }.into()]).await
     }
@@ -110,8 +111,9 @@ impl DatasetStorage {
     /// place without copying it where the repository is on a file system.
     ///
     /// # Errors
-    /// `Io` if it cannot be created.
+    /// `ReadOnly`; `Io` if it cannot be created.
     pub async fn new_pending_file(&self) -> Result<PendingFile> {
+        self.repository.check_writable()?;
         let storage = self.clone();
         blocking(move || match storage.repository.local() {
             Some(local) => local.new_pending_file(&storage.id),
@@ -163,6 +165,7 @@ impl DatasetStorage {
 
     /// Makes all of `inserts` durable, at the same time where possible.
     pub(super) async fn insert_all(&self, inserts: Vec<Insert>) -> Result<()> {
+        self.repository.check_writable()?;
         match self.repository.local() {
             Some(local) => {
                 let (prepared, id) = (Arc::clone(local), self.id);

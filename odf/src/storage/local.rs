@@ -68,6 +68,23 @@ impl LocalRepository {
             })
     }
 
+    /// Opens a folder that is there, and leaves everything in it as it is.
+    pub(super) fn open_read_only(root: &Path) -> Result<Self> {
+        let root = std::fs::canonicalize(root).map_err(|error| {
+            let kind = match error.kind() {
+                IoErrorKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::Io,
+            };
+            Error::new(kind, "the repository's folder cannot be opened")
+                .with_context("path", root.display())
+                .with_source(error)
+        })?;
+        Ok(Self {
+            root,
+            prepared: Mutex::new(HashSet::new()),
+        })
+    }
+
     pub(super) fn root(&self) -> &Path {
         &self.root
     }

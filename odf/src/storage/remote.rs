@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion, WriteMultipart,
+    Error as StoreError, GetResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion,
 };
+
+use tokio::task::JoinSet;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Multihash;
@@ -64,11 +67,47 @@ pub(super) async fn read(store: &dyn ObjectStore, path: &Path, limit: u64) -> Re
         e_tag: object.meta.e_tag.clone(),
         version: object.meta.version.clone(),
     };
-    let bytes = object
-        .bytes()
-        .await
-        .map_err(|error| store_error("an object cannot be read", path, error))?;
+    let mut body = body(object, path, "an object cannot be read");
+    let first = body.try_next().await?.unwrap_or_default();
+    let bytes = match body.try_next().await? {
+        // Nearly always.
+        None => first,
+        Some(second) => {
+            let mut bytes = [first, second].concat();
+            while let Some(next) = body.try_next().await? {
+                bytes.extend_from_slice(&next);
+            }
+            bytes.into()
+        }
+    };
     Ok(Some((bytes, version)))
+}
+
+/// The bytes that a store sends. If they end early, that is a failure and not their end.
+pub(super) fn body(object: GetResult, path: &Path, message: &'static str) -> BoxStream<'static, Result<Bytes>> {
+    let path = path.clone();
+    let left = object.range.end.saturating_sub(object.range.start);
+    stream::try_unfold((object.into_stream(), left), move |(mut pieces, left)| {
+        let path = path.clone();
+        async move {
+            match pieces.try_next().await {
+                Ok(Some(piece)) => {
+                    let left = left.saturating_sub(piece.len() as u64);
+                    Ok(Some((piece, (pieces, left))))
+                }
+                Ok(None) if left == 0 => Ok(None),
+                Ok(None) => Err(Error::new(
+                    ErrorKind::Storage,
+                    format!("{message}: the store has stopped in the middle of it; try again"),
+                )
+                .with_context("path", path)
+                .with_context("missing", left)
+                .retryable()),
+                Err(error) => Err(store_error(message, &path, error)),
+            }
+        }
+    })
+    .boxed()
 }
 
 /// The size of an object; `None` if there is none.
@@ -155,38 +194,74 @@ async fn upload_large(store: &Arc<dyn ObjectStore>, path: &Path, source: ObjectS
 
 async fn upload_in_parts(store: &Arc<dyn ObjectStore>, path: &Path, source: ObjectSource) -> Result<()> {
     let failed = |error| store_error("an object cannot be uploaded", path, error);
-    let part_size = PART_SIZE.max(source.size().div_ceil(MAX_PARTS));
-    let upload = store.put_multipart(path).await.map_err(failed)?;
-    let mut writer = WriteMultipart::new_with_chunk_size(upload, usize::try_from(part_size).unwrap_or(usize::MAX));
-    let parts = async {
-        match source {
-            ObjectSource::Bytes(mut rest) => {
-                while !rest.is_empty() {
-                    let length = rest.len().min(usize::try_from(part_size).unwrap_or(usize::MAX));
-                    writer.wait_for_capacity(CONCURRENT_PARTS).await.map_err(failed)?;
-                    writer.put(rest.split_to(length));
-                }
-            }
-            ObjectSource::File { file, size } => {
-                let file = Arc::new(file);
-                let mut offset = 0;
-                while offset < size {
-                    let length = part_size.min(size - offset);
-                    writer.wait_for_capacity(CONCURRENT_PARTS).await.map_err(failed)?;
-                    writer.put(read_part(&file, offset, length).await?);
-                    offset += length;
-                }
-            }
-        }
-        Ok(())
+    let mut upload = store.put_multipart(path).await.map_err(failed)?;
+    let outcome = match send_parts(&mut *upload, path, source).await {
+        Ok(()) => upload.complete().await.map(drop).map_err(failed),
+        Err(error) => Err(error),
     };
-    match parts.await {
-        Ok(()) => writer.finish().await.map(drop).map_err(failed),
-        Err(error) => {
-            if let Err(abort) = writer.abort().await {
-                tracing::debug!(object.path = %path, error = %abort, "an upload could not be ended; a rule on the bucket should do so");
+    if outcome.is_err()
+        && let Err(error) = upload.abort().await
+    {
+        tracing::debug!(object.path = %path, %error, "an upload could not be ended; a rule on the bucket should do so");
+    }
+    outcome
+}
+
+/// Sends the parts of an object, several at a time. When it returns, none is on its way any more.
+async fn send_parts(upload: &mut dyn MultipartUpload, path: &Path, source: ObjectSource) -> Result<()> {
+    let size = source.size();
+    let part_size = PART_SIZE.max(size.div_ceil(MAX_PARTS));
+    let source = match source {
+        ObjectSource::Bytes(bytes) => PartSource::Bytes(bytes),
+        ObjectSource::File { file, .. } => PartSource::File(Arc::new(file)),
+    };
+    let mut sent = JoinSet::new();
+    let mut offset = 0;
+    let mut outcome = Ok(());
+    while outcome.is_ok() && offset < size {
+        if sent.len() >= CONCURRENT_PARTS {
+            outcome = sent_part(&mut sent, path).await;
+            continue;
+        }
+        let length = part_size.min(size - offset);
+        match source.read(offset, length).await {
+            Ok(part) => drop(sent.spawn(upload.put_part(part.into()))),
+            Err(error) => outcome = Err(error),
+        }
+        offset += length;
+    }
+    while outcome.is_ok() && !sent.is_empty() {
+        outcome = sent_part(&mut sent, path).await;
+    }
+    sent.shutdown().await;
+    outcome
+}
+
+/// What became of the next part to arrive.
+async fn sent_part(sent: &mut JoinSet<object_store::Result<()>>, path: &Path) -> Result<()> {
+    let arrived = match sent.join_next().await {
+        None => Ok(()),
+        Some(joined) => joined.map_err(StoreError::from).flatten(),
+    };
+    arrived.map_err(|error| store_error("an object cannot be uploaded", path, error))
+}
+
+/// Where parts are cut from.
+enum PartSource {
+    Bytes(Bytes),
+    File(Arc<PendingFile>),
+}
+
+impl PartSource {
+    async fn read(&self, offset: u64, length: u64) -> Result<Bytes> {
+        match self {
+            Self::File(file) => read_part(file, offset, length).await,
+            Self::Bytes(bytes) => {
+                let cut = |error| Error::unsupported("a part is too large").with_source(error);
+                let start = usize::try_from(offset).map_err(cut)?;
+                let end = usize::try_from(offset.saturating_add(length)).map_err(cut)?;
+                Ok(bytes.slice(start..end))
             }
-            Err(error)
         }
     }
 }
@@ -220,6 +295,7 @@ pub(super) fn is_transient(error: &StoreError) -> bool {
 pub(super) fn store_error(message: &str, path: &Path, error: StoreError) -> Error {
     let (kind, advice) = match &error {
         StoreError::NotFound { .. } => (ErrorKind::NotFound, ""),
+        StoreError::PermissionDenied { source, .. } if source.is::<Error>() => (ErrorKind::ReadOnly, ""),
         StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => (
             ErrorKind::Storage,
             "; check the repository's credentials and the bucket's policy",

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use object_store::aws::AmazonS3ConfigKey;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::prefix::PrefixStore;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 use tokio::sync::Semaphore;
 use url::Url;
@@ -17,12 +15,14 @@ use url::Url;
 use crate::codec::EncodedBlock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{DatasetAlias, DatasetId, Multihash};
+use crate::storage::cloud::{self, Bucket};
 use crate::storage::commit::CommitOutcome;
 use crate::storage::dataset::{DatasetStorage, blocking};
 use crate::storage::layout::{self, HEAD};
 use crate::storage::local::LocalRepository;
 use crate::storage::options::RepositoryOptions;
 use crate::storage::pending::{self, PendingFile};
+use crate::storage::read_only::{self, ReadOnlyStore};
 use crate::storage::remote;
 
 /// How many heads are read at the same time for a listing.
@@ -44,29 +44,34 @@ struct Inner {
     local: Option<Arc<LocalRepository>>,
     temp_dir: PathBuf,
     large_uploads: Semaphore,
+    read_only: bool,
 }
 
 impl Repository {
-    /// Opens a repository. A folder that is not there is created; a bucket must be there.
+    /// Opens a repository. A folder that is not there is created, unless it is for reading only; a bucket must be there.
+    /// A workspace of other ODF software is opened in place, by the folder that holds its datasets.
     ///
     /// | `location` | |
     /// |---|---|
     /// | `/var/lib/jetway`, `data`, `file:///var/lib/jetway` | a folder |
     /// | `s3://bucket/prefix` | S3, or what speaks like it |
+    /// | `az://container/prefix`, `abfss://container@account.dfs.core.windows.net/prefix` | Azure Blob Storage |
+    /// | `gs://bucket/prefix` | Google Cloud Storage |
     /// | `memory:` | a new, empty repository that ends with the process |
     ///
     /// # Errors
     /// `Malformed` or `Unsupported` if the location cannot be understood or the options do not fit together; `Io` if the
-    /// folder cannot be created.
+    /// folder cannot be created; `NotFound` if a folder to read only is not there.
     pub async fn open(location: &str, options: &RepositoryOptions) -> Result<Self> {
-        let temp_dir = options.temp_dir.clone();
         if !location.contains("://") && !location.starts_with("memory:") && !location.starts_with("file:") {
-            return Self::open_folder(PathBuf::from(location), temp_dir).await;
+            return Self::open_folder(PathBuf::from(location), options).await;
         }
         let malformed = |message: &str| Error::malformed(message).with_context("location", location);
         let url = Url::parse(location)
             .map_err(|error| malformed("the repository's location is neither a path nor a URL").with_source(error))?;
-        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        // Azure's URLs name the container where others name a user.
+        let has_user = !url.username().is_empty() && !url.scheme().starts_with('a');
+        if url.query().is_some() || url.fragment().is_some() || has_user || url.password().is_some() {
             // It may hold a secret, so it is not repeated.
             return Err(Error::malformed(
                 "a repository's URL must not have credentials, a query or a fragment; use the options",
@@ -74,20 +79,26 @@ impl Repository {
         }
         match url.scheme() {
             "file" => match url.to_file_path() {
-                Ok(path) => Self::open_folder(path, temp_dir).await,
+                Ok(path) => Self::open_folder(path, options).await,
                 Err(()) => Err(malformed(
                     "a file URL must name an absolute path on this host, such as file:///data",
                 )),
             },
             "memory" => {
                 let identity = format!("{:032x}", rand::random::<u128>());
-                Self::new(url, &identity, Arc::new(InMemory::new()), None, temp_dir)
+                let bucket = Bucket {
+                    identity,
+                    store: Arc::new(InMemory::new()),
+                };
+                Self::new(url, bucket, None, options)
             }
-            "s3" => Self::open_s3(url, options).await,
-            _ => Err(
-                Error::unsupported("a repository's location must be a path or start with file:, s3: or memory:")
-                    .with_context("location", location),
-            ),
+            _ => match cloud::open(&url, options)? {
+                Some(bucket) => Self::open_bucket(url, bucket, options).await,
+                None => Err(Error::unsupported(
+                    "a repository's location must be a path or start with file:, s3:, az:, gs: or memory:",
+                )
+                .with_context("location", location)),
+            },
         }
     }
 
@@ -99,74 +110,61 @@ impl Repository {
     /// None that can happen: a URL is made from a hash.
     pub fn from_store(url: Url, store: Arc<dyn ObjectStore>) -> Result<Self> {
         let identity = url.to_string();
-        Self::new(url, &identity, store, None, None)
+        Self::new(url, Bucket { identity, store }, None, &RepositoryOptions::default())
     }
 
-    async fn open_folder(path: PathBuf, temp_dir: Option<PathBuf>) -> Result<Self> {
+    async fn open_folder(path: PathBuf, options: &RepositoryOptions) -> Result<Self> {
+        let options = options.clone();
         blocking(move || {
-            let local = LocalRepository::open(&path)?;
+            let local = if options.read_only {
+                LocalRepository::open_read_only(&path)?
+            } else {
+                LocalRepository::open(&path)?
+            };
             let store = LocalFileSystem::new_with_prefix(local.root()).map_err(|error| {
                 remote::store_error("the repository's folder cannot be opened", &Path::default(), error)
             })?;
             let url = Url::from_directory_path(local.root()).map_err(|()| {
                 Error::malformed("the repository's path is not a valid one").with_context("path", path.display())
             })?;
-            let identity = url.to_string();
-            Self::new(url, &identity, Arc::new(store), Some(Arc::new(local)), temp_dir)
+            let bucket = Bucket {
+                identity: url.to_string(),
+                store: Arc::new(store),
+            };
+            Self::new(url, bucket, Some(Arc::new(local)), &options)
         })
         .await
     }
 
-    async fn open_s3(url: Url, options: &RepositoryOptions) -> Result<Self> {
-        let failed =
-            |error: StoreError| remote::store_error("the repository on S3 cannot be opened", &Path::default(), error);
-        let bucket = url.host_str().filter(|bucket| !bucket.is_empty()).ok_or_else(|| {
-            Error::malformed("the URL must name a bucket, such as s3://bucket/prefix").with_context("location", &url)
-        })?;
-        let environment =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let builder = options.s3.builder(bucket, environment)?;
-        let endpoint = builder
-            .get_config_value(&AmazonS3ConfigKey::Endpoint)
-            .unwrap_or_default();
-        let prefix = Path::from_url_path(url.path()).map_err(|error| {
-            Error::malformed("the URL has an invalid path")
-                .with_context("location", &url)
-                .with_source(error)
-        })?;
-        let store = builder.build().map_err(failed)?;
-        let store: Arc<dyn ObjectStore> = match prefix.as_ref() {
-            "" => Arc::new(store),
-            _ => Arc::new(PrefixStore::new(store, prefix.clone())),
-        };
-        let identity = format!("{endpoint} s3://{bucket}/{prefix}");
-        let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-        let swept = temp_dir.clone();
-        blocking(move || {
-            std::fs::create_dir_all(&swept).map_err(|error| {
-                Error::new(ErrorKind::Io, "the folder for temporary files cannot be created")
-                    .with_context("path", swept.display())
-                    .with_source(error)
-            })?;
-            pending::sweep(&swept, SystemTime::now());
-            Ok(())
-        })
-        .await?;
-        Self::new(url, &identity, store, None, Some(temp_dir))
+    async fn open_bucket(url: Url, bucket: Bucket, options: &RepositoryOptions) -> Result<Self> {
+        if !options.read_only {
+            let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+            blocking(move || {
+                std::fs::create_dir_all(&temp_dir).map_err(|error| {
+                    Error::new(ErrorKind::Io, "the folder for temporary files cannot be created")
+                        .with_context("path", temp_dir.display())
+                        .with_source(error)
+                })?;
+                pending::sweep(&temp_dir, SystemTime::now());
+                Ok(())
+            })
+            .await?;
+        }
+        Self::new(url, bucket, None, options)
     }
 
-    fn new(
-        url: Url,
-        identity: &str,
-        store: Arc<dyn ObjectStore>,
-        local: Option<Arc<LocalRepository>>,
-        temp_dir: Option<PathBuf>,
-    ) -> Result<Self> {
-        let name = hex::encode(Multihash::sha3_256(identity.as_bytes()).digest());
+    fn new(url: Url, bucket: Bucket, local: Option<Arc<LocalRepository>>, options: &RepositoryOptions) -> Result<Self> {
+        let name = hex::encode(Multihash::sha3_256(bucket.identity.as_bytes()).digest());
         let base_url = Url::parse(&format!("odf://{name}/"))
             .map_err(|error| Error::malformed("the repository cannot be named").with_source(error))?;
-        let temp_dir = temp_dir.unwrap_or_else(std::env::temp_dir);
+        let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
         let large_uploads = Semaphore::new(remote::LARGE_UPLOADS);
+        let read_only = options.read_only;
+        let store = if read_only {
+            Arc::new(ReadOnlyStore(bucket.store))
+        } else {
+            bucket.store
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 url,
@@ -175,6 +173,7 @@ impl Repository {
                 local,
                 temp_dir,
                 large_uploads,
+                read_only,
             }),
         })
     }
@@ -183,6 +182,12 @@ impl Repository {
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.inner.url
+    }
+
+    /// Whether it was opened for reading only: then whatever would write is refused with `ReadOnly`.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.inner.read_only
     }
 
     /// A name for [`Self::store`] in a registry of stores that goes by scheme and host, such as DataFusion's. It is another
@@ -210,8 +215,9 @@ impl Repository {
     /// Makes room for a new dataset. It exists once something is committed to it.
     ///
     /// # Errors
-    /// `Conflict` if the dataset exists; `Io`, `Storage`.
+    /// `ReadOnly`; `Conflict` if the dataset exists; `Io`, `Storage`.
     pub async fn create_dataset(&self, id: DatasetId) -> Result<DatasetStorage> {
+        self.check_writable()?;
         let dataset = self.dataset(id);
         if dataset.head().await?.is_some() {
             return Err(exists_already(&id));
@@ -296,8 +302,9 @@ impl Repository {
     /// none of it, and what is left over can be removed by another call. Removing what is not there is no failure.
     ///
     /// # Errors
-    /// `Io`, `Storage`.
+    /// `ReadOnly`; `Io`, `Storage`.
     pub async fn delete(&self, id: DatasetId) -> Result<()> {
+        self.check_writable()?;
         if let Some(local) = self.local() {
             let local = Arc::clone(local);
             return blocking(move || local.delete(&id)).await;
@@ -319,6 +326,17 @@ impl Repository {
             Err(error) => Err(failed(error, &folder)),
         });
         deleted.try_collect().await
+    }
+
+    /// What everything that writes asks before it does anything.
+    ///
+    /// # Errors
+    /// `ReadOnly` if the repository is open for reading only.
+    pub fn check_writable(&self) -> Result<()> {
+        match self.inner.read_only {
+            false => Ok(()),
+            true => Err(read_only::refused().with_context("repository", self.url())),
+        }
     }
 
     pub(super) fn local(&self) -> Option<&Arc<LocalRepository>> {

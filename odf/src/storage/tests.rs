@@ -4,10 +4,12 @@ use std::fs::{File, FileTimes};
 use std::time::{Duration, SystemTime};
 
 use object_store::aws::AmazonS3ConfigKey;
+use object_store::azure::AzureConfigKey;
+use object_store::gcp::GoogleConfigKey;
 use secrecy::SecretString;
 
+use super::cloud::{AzureOptions, GcsOptions, S3Options};
 use super::layout::{parse_folder_name, parse_head};
-use super::options::S3Options;
 use super::pending::{PendingFile, sweep};
 use crate::error::ErrorKind;
 use crate::identity::{DatasetId, Multihash};
@@ -112,6 +114,115 @@ fn options_go_over_the_environment() {
         half.builder("bucket", environment()).unwrap_err().kind(),
         ErrorKind::Unsupported
     );
+}
+
+#[test]
+fn options_of_azure_go_over_the_environment() {
+    let environment = || {
+        [
+            ("AZURE_STORAGE_ACCOUNT_NAME", "environment-account"),
+            ("AZURE_STORAGE_ACCOUNT_KEY", "environment-key"),
+            ("AZURE_CONTAINER_NAME", "environment-container"),
+            ("ACCOUNT_KEY", "none"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    let values = |options: &AzureOptions, account| {
+        let builder = options.builder("container", account, environment()).unwrap();
+        [
+            AzureConfigKey::ContainerName,
+            AzureConfigKey::AccountName,
+            AzureConfigKey::AccessKey,
+            AzureConfigKey::SasKey,
+        ]
+        .map(|key| builder.get_config_value(&key))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        values(&AzureOptions::default(), None),
+        [
+            some("container"),
+            some("environment-account"),
+            some("environment-key"),
+            None
+        ]
+    );
+    // A key of the environment does not go with a signature of the options.
+    let own = AzureOptions {
+        account: some("own-account"),
+        sas_token: Some(SecretString::from("own-signature")),
+        ..AzureOptions::default()
+    };
+    assert_eq!(
+        values(&own, None),
+        [some("container"), some("own-account"), None, some("own-signature")]
+    );
+    assert_eq!(values(&own, Some("url-account"))[1], some("url-account"));
+    assert!(!format!("{own:?}").contains("own-signature"));
+
+    let half = AzureOptions {
+        client_secret: Some(SecretString::from("secret")),
+        ..AzureOptions::default()
+    };
+    let both = AzureOptions {
+        access_key: Some(SecretString::from("key")),
+        ..own
+    };
+    for contradiction in [half, both] {
+        let error = contradiction.builder("container", None, environment()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+}
+
+#[test]
+fn options_of_google_go_over_the_environment() {
+    let environment = || {
+        [
+            ("GOOGLE_SERVICE_ACCOUNT", "environment-file"),
+            ("GOOGLE_BUCKET", "environment-bucket"),
+            ("GOOGLE_BASE_URL", "http://environment:1"),
+            ("GOOGLE_CLOUD_PROJECT", "project"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    let values = |options: &GcsOptions| {
+        let builder = options.builder("bucket", environment()).unwrap();
+        [
+            GoogleConfigKey::Bucket,
+            GoogleConfigKey::BaseUrl,
+            GoogleConfigKey::ServiceAccount,
+            GoogleConfigKey::ServiceAccountKey,
+        ]
+        .map(|key| builder.get_config_value(&key))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        values(&GcsOptions::default()),
+        [
+            some("bucket"),
+            some("http://environment:1"),
+            some("environment-file"),
+            None
+        ]
+    );
+    let own = GcsOptions {
+        endpoint: some("https://own"),
+        service_account_key: Some(SecretString::from("own-key")),
+        ..GcsOptions::default()
+    };
+    assert_eq!(
+        values(&own),
+        [some("bucket"), some("https://own"), None, some("own-key")]
+    );
+    assert!(!format!("{own:?}").contains("own-key"));
+    let both = GcsOptions {
+        service_account_file: Some("file".into()),
+        ..own
+    };
+    let error = both.builder("bucket", environment()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
 #[test]

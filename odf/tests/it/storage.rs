@@ -7,12 +7,20 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod azurite;
 pub(crate) mod blocks;
 mod conformance;
+mod contention;
 mod crash;
+mod faults;
+mod faulty;
 mod garbage;
+mod gcs;
 mod local;
-mod lossy;
 mod lost_answers;
-pub(crate) mod s3;
-pub(crate) mod weed;
+mod process;
+mod server;
+pub(crate) mod site;
+mod stores;
+mod weed;
+mod workspace;

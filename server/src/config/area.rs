@@ -64,10 +64,18 @@ area! {
 }
 
 area! {
-    /// Where datasets are.
+    /// Where datasets are. A folder, file:///folder, s3://bucket/prefix, az://container/prefix,
+    /// abfss://container@account.dfs.core.windows.net/prefix or gs://bucket/prefix. Datasets of other ODF software are opened
+    /// in place, by the folder or prefix that holds a folder for each of them.
     pub struct Storage {
-        /// A folder, file:///folder or s3://bucket/prefix. Unless set, the folder "datasets" in the data folder.
+        /// Unless set, the folder "datasets" in the data folder.
         pub repository: Option<String> = None,
+        /// Whether the repository is only read. Nothing is written to it then, and it must be there.
+        pub read_only: Flag = Flag(false),
+        /// Where derivative datasets are. Unless set, in the same repository.
+        pub derivative_repository: Option<String> = None,
+        /// Whether the repository of derivative datasets is only read. Unless set, as read_only says.
+        pub derivative_read_only: Option<Flag> = None,
         /// Account that owns datasets whose alias in storage names no account.
         pub default_account: String = jetway_control::ADMIN.to_owned(),
     }
@@ -87,6 +95,44 @@ area! {
         pub secret_access_key: Option<Secret> = None,
         /// For temporary credentials.
         pub session_token: Option<Secret> = None,
+        /// Whether an endpoint without TLS is accepted.
+        pub allow_http: Option<Flag> = None,
+    }
+}
+
+area! {
+    /// How to reach Azure Blob Storage. What is not set here comes from the usual AZURE_* variables, then from the identity of
+    /// the machine or pod.
+    pub struct Azure {
+        /// Name of the storage account, unless the URL names it.
+        pub account: Option<String> = None,
+        /// Key of the storage account.
+        pub access_key: Option<Secret> = None,
+        /// A shared access signature, in place of a key.
+        pub sas_token: Option<Secret> = None,
+        /// Tenant of the application that client_id names.
+        pub tenant_id: Option<String> = None,
+        /// An application, together with tenant_id and client_secret; alone, a managed identity.
+        pub client_id: Option<String> = None,
+        /// Goes with client_id.
+        pub client_secret: Option<Secret> = None,
+        /// Such as https://account.blob.core.windows.net, which is what it is unless set.
+        pub endpoint: Option<String> = None,
+        /// Whether an endpoint without TLS is accepted.
+        pub allow_http: Option<Flag> = None,
+    }
+}
+
+area! {
+    /// How to reach Google Cloud Storage. What is not set here comes from the usual GOOGLE_* variables, then from the account
+    /// of the machine or pod. Google lets a dataset be committed to about once a second.
+    pub struct Gcs {
+        /// File with the key of a service account.
+        pub service_account_file: Option<PathBuf> = None,
+        /// The key of a service account as JSON text, in place of a file.
+        pub service_account_key: Option<Secret> = None,
+        /// Google's own unless set.
+        pub endpoint: Option<String> = None,
         /// Whether an endpoint without TLS is accepted.
         pub allow_http: Option<Flag> = None,
     }

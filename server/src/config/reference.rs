@@ -4,16 +4,18 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::{Accounts, Config, Flight, Http, Node, Query, S3, Shutdown, Storage, Telemetry};
+use super::{Accounts, Azure, Config, Flight, Gcs, Http, Node, Query, S3, Shutdown, Storage, Telemetry};
 
 type Fields = &'static [(&'static str, &'static [&'static str])];
 
 /// Every area: its key, what it is about, and its fields.
-const AREAS: [(&str, &[&str], Fields); 9] = [
+const AREAS: [(&str, &[&str], Fields); 11] = [
     ("http", Http::ABOUT, Http::FIELDS),
     ("flight", Flight::ABOUT, Flight::FIELDS),
     ("storage", Storage::ABOUT, Storage::FIELDS),
     ("s3", S3::ABOUT, S3::FIELDS),
+    ("azure", Azure::ABOUT, Azure::FIELDS),
+    ("gcs", Gcs::ABOUT, Gcs::FIELDS),
     ("accounts", Accounts::ABOUT, Accounts::FIELDS),
     ("node", Node::ABOUT, Node::FIELDS),
     ("query", Query::ABOUT, Query::FIELDS),

@@ -63,6 +63,7 @@ impl Failure {
             // A block of the chain was not sent.
             | ErrorKind::NotFound => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Conflict => StatusCode::PRECONDITION_FAILED,
+            ErrorKind::ReadOnly => StatusCode::FORBIDDEN,
             ErrorKind::Storage | ErrorKind::Io => return Self::unavailable(error),
         };
         Self::new(status, error.to_string())
@@ -81,6 +82,7 @@ impl From<jetway_odf::Error> for Failure {
             | ErrorKind::InvalidIdentity
             | ErrorKind::InvalidEvent { .. }
             | ErrorKind::Conflict
+            | ErrorKind::ReadOnly
             | ErrorKind::Corrupt => Self::internal(error),
         }
     }

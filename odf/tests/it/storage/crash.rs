@@ -2,10 +2,8 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -14,12 +12,10 @@ use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::metadata::MetadataEvent;
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, ObjectKind, ObjectSource, PendingObject};
 
-use super::{blocks, local};
+use super::blocks;
+use super::process::{Process, say};
+use super::site::{Site, is_long};
 
-/// In the environment of a process to kill: the repository's path.
-const REPOSITORY: &str = "JETWAY_TEST_CRASH_REPOSITORY";
-
-const ROUNDS: usize = 30;
 const WRITERS: usize = 2;
 
 fn id() -> DatasetId {
@@ -28,8 +24,32 @@ fn id() -> DatasetId {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_writers_leave_a_whole_chain() {
-    let folder = tempfile::tempdir().unwrap();
-    let dataset = local::open(folder.path())
+    check(&Site::folder(), 30, Duration::from_millis(60)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_writers_leave_a_whole_chain_on_s3() {
+    check(&Site::s3(), rounds(), Duration::from_millis(200)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_writers_leave_a_whole_chain_on_azure() {
+    check(&Site::azure(), rounds(), Duration::from_millis(200)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_writers_leave_a_whole_chain_on_gcs() {
+    check(&Site::gcs(), rounds(), Duration::from_millis(200)).await;
+}
+
+fn rounds() -> usize {
+    if is_long() { 60 } else { 4 }
+}
+
+/// Kills writers at most `longest` after they began, `rounds` times.
+async fn check(site: &Site, rounds: usize, longest: Duration) {
+    let dataset = site
+        .open()
         .await
         .create(id(), None, &[blocks::seed(&id())])
         .await
@@ -38,21 +58,21 @@ async fn killed_writers_leave_a_whole_chain() {
     let mut checked = HashSet::new();
     // Kills that come before the first commit count, but there must be others.
     for round in 0.. {
-        if round >= ROUNDS && committed.len() >= ROUNDS {
+        if round >= rounds && committed.len() >= rounds {
             break;
         }
         assert!(
-            round < 20 * ROUNDS,
+            round < 20 * rounds,
             "the writers hardly get to commit: {} commits",
             committed.len()
         );
         let writers: Vec<_> = (0..WRITERS)
-            .map(|_| Victim::start("storage::crash::writer", folder.path()))
+            .map(|_| Process::start("storage::crash::writer", site))
             .collect();
         for writer in &writers {
             writer.wait_for("ready");
         }
-        std::thread::sleep(Duration::from_micros(rand::random_range(0..60_000)));
+        std::thread::sleep(longest.mul_f64(rand::random()));
         for writer in writers {
             committed.extend(
                 writer
@@ -63,7 +83,7 @@ async fn killed_writers_leave_a_whole_chain() {
         }
 
         // As a process sees it that starts after the crash.
-        let dataset = local::open(folder.path()).await.dataset(id());
+        let dataset = site.open().await.dataset(id());
         let chain = blocks::chain(&dataset).await;
         let hashes: HashSet<Multihash> = chain.iter().map(|block| block.hash).collect();
         assert_eq!(chain.last().unwrap().block.sequence_number, 0);
@@ -99,13 +119,13 @@ async fn check_data(dataset: &DatasetStorage, block: &EncodedBlock) {
     assert_eq!(Multihash::sha3_256(&bytes.concat()), slice.physical_hash);
 }
 
-/// Not a test by itself: what [`killed_writers_leave_a_whole_chain`] kills.
+/// Not a test by itself: what [`check`] kills.
 #[tokio::test(flavor = "multi_thread")]
 async fn writer() {
-    let Some(path) = std::env::var_os(REPOSITORY) else {
+    let Some(site) = Site::of_environment() else {
         return;
     };
-    let dataset = local::open(Path::new(&path)).await.dataset(id());
+    let dataset = site.open().await.dataset(id());
     let mut newest = newest(&dataset).await;
     say("ready");
     loop {
@@ -144,14 +164,15 @@ async fn newest(dataset: &DatasetStorage) -> EncodedBlock {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_goes_with_its_process() {
-    let folder = tempfile::tempdir().unwrap();
+    let site = Site::folder();
     let seed = blocks::seed(&id());
-    let dataset = local::open(folder.path())
+    let dataset = site
+        .open()
         .await
         .create(id(), None, std::slice::from_ref(&seed))
         .await
         .unwrap();
-    let holder = Victim::start("storage::crash::lock_holder", folder.path());
+    let holder = Process::start("storage::crash::lock_holder", &site);
     holder.wait_for("locked");
 
     let block = blocks::info(&seed, "waiting");
@@ -179,73 +200,13 @@ async fn a_lock_goes_with_its_process() {
 /// Not a test by itself: what [`a_lock_goes_with_its_process`] kills.
 #[test]
 fn lock_holder() {
-    let Some(path) = std::env::var_os(REPOSITORY) else {
+    let Some(site) = Site::of_environment() else {
         return;
     };
-    let lock = File::create(PathBuf::from(path).join(id().to_multibase()).join(".lock")).unwrap();
+    let lock = File::create(PathBuf::from(site.location).join(id().to_multibase()).join(".lock")).unwrap();
     lock.lock().unwrap();
     say("locked");
     loop {
         std::thread::park();
-    }
-}
-
-/// Writes a line that is on its way even if the process is killed right after. The test harness captures `println!`.
-fn say(line: &str) {
-    let mut output = std::io::stdout().lock();
-    writeln!(output, "\n{line}").unwrap();
-    output.flush().unwrap();
-}
-
-/// This program as another process that runs one function. Killed with the value.
-struct Victim {
-    process: Child,
-    lines: std::sync::mpsc::Receiver<String>,
-    reader: Option<JoinHandle<()>>,
-}
-
-impl Victim {
-    fn start(function: &str, repository: &Path) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args([function, "--exact", "--nocapture", "--test-threads=1"])
-            .env(REPOSITORY, repository)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let (sender, lines) = std::sync::mpsc::channel();
-        let reader = std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Self {
-            process,
-            lines,
-            reader: Some(reader),
-        }
-    }
-
-    fn wait_for(&self, line: &str) {
-        while self.lines.recv_timeout(Duration::from_secs(60)).unwrap() != line {}
-    }
-
-    /// Kills the process without warning, and returns what else it had written.
-    fn kill(mut self) -> Vec<String> {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        self.reader.take().unwrap().join().unwrap();
-        self.lines.try_iter().collect()
-    }
-}
-
-impl Drop for Victim {
-    fn drop(&mut self) {
-        // It may be dead already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

@@ -57,7 +57,9 @@ async fn locations_that_make_no_sense_are_refused() {
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     for (location, kind) in [
-        ("gs://bucket", ErrorKind::Unsupported),
+        ("swift://bucket", ErrorKind::Unsupported),
+        ("gs://", ErrorKind::Malformed),
+        ("abfss://container@example.org/prefix", ErrorKind::Malformed),
         ("s3://", ErrorKind::Malformed),
         ("s3://key:secret@bucket/prefix", ErrorKind::Malformed),
         ("s3://bucket?region=x", ErrorKind::Malformed),

@@ -9,18 +9,18 @@ use jetway_odf::identity::Multihash;
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, ObjectKind, Repository};
 
 use super::blocks;
-use super::lossy::{Fault, LossyStore, stored};
+use super::faulty::{Fault, FaultyStore};
 
 /// A dataset whose head is behind a bad network, its Seed, and a block to commit.
-async fn dataset() -> (Arc<LossyStore>, DatasetStorage, EncodedBlock, EncodedBlock) {
-    let store = LossyStore::new("refs/head");
+async fn dataset() -> (Arc<FaultyStore>, DatasetStorage, EncodedBlock, EncodedBlock) {
+    let store = FaultyStore::scripted("refs/head");
     let (dataset, seed) = blocks::create(&repository(&store)).await;
     let block = blocks::info(&seed, "mine");
     (store, dataset, seed, block)
 }
 
-fn repository(store: &Arc<LossyStore>) -> Repository {
-    Repository::from_store("lossy://store".parse().unwrap(), Arc::clone(store) as _).unwrap()
+fn repository(store: &Arc<FaultyStore>) -> Repository {
+    Repository::from_store("faulty://store".parse().unwrap(), Arc::clone(store) as _).unwrap()
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_head_that_moved_without_an_answer_has_moved() {
     ];
     for faults in faults {
         // Both when the head is created and when it is replaced.
-        let store = LossyStore::new("refs/head");
+        let store = FaultyStore::scripted("refs/head");
         store.inject(faults());
         let (dataset, seed) = blocks::create(&repository(&store)).await;
         assert_eq!(store.faults_left(), 0);
@@ -106,18 +106,25 @@ async fn a_dead_network_is_a_failure_that_can_be_retried() {
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Storage, true));
     assert_eq!(dataset.head().await.unwrap(), Some(seed.hash));
 
-    // The retry of a commit that had happened after all finds it.
-    for _ in 0..2 {
+    // The retry of a commit that had happened after all finds it, also where others have built on it.
+    for text in ["theirs", "theirs, too"] {
         assert_eq!(
             blocks::commit(&dataset, &seed, &mine).await,
             CommitOutcome::Committed { head: mine.hash }
         );
+        let newest = blocks::chain(&dataset).await[0].clone();
+        let theirs = blocks::info(&newest, text);
+        assert_eq!(
+            blocks::commit(&dataset, &newest, &theirs).await,
+            CommitOutcome::Committed { head: theirs.hash }
+        );
     }
+    assert_eq!(blocks::chain(&dataset).await.len(), 4);
 }
 
 #[tokio::test]
 async fn objects_survive_lost_answers() {
-    let store = LossyStore::new("/data/");
+    let store = FaultyStore::scripted("/data/");
     let (dataset, _) = blocks::create(&repository(&store)).await;
     // In one put and in parts.
     for (size, fault) in [
@@ -134,9 +141,6 @@ async fn objects_survive_lost_answers() {
             .unwrap();
         assert_eq!(store.faults_left(), 0);
         let path = dataset.object_path(ObjectKind::Data, &hash);
-        assert!(
-            stored(&store, path.as_ref()).await == data,
-            "the object has other bytes"
-        );
+        assert!(store.stored(path.as_ref()).await == data, "the object has other bytes");
     }
 }

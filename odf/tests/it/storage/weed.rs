@@ -1,130 +1,82 @@
-//! A real object store: SeaweedFS in a folder of its own.
+//! S3: SeaweedFS.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
 
-use tempfile::TempDir;
+use jetway_odf::storage::{RepositoryOptions, S3Options};
+use secrecy::SecretString;
+
+use super::server::{self, Server};
 
 pub(crate) const BUCKET: &str = "bucket";
-pub(crate) const ACCESS_KEY_ID: &str = "test-key";
 pub(crate) const SECRET_ACCESS_KEY: &str = "test-secret";
+const ACCESS_KEY_ID: &str = "test-key";
 
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Ends with the value.
 pub(crate) struct Weed {
-    process: Child,
-    folder: TempDir,
-    s3_port: u16,
+    server: Server,
+    port: u16,
+}
+
+/// The server of this run, with a bucket.
+pub(crate) fn shared() -> &'static Weed {
+    static SHARED: OnceLock<Weed> = OnceLock::new();
+    SHARED.get_or_init(Weed::start)
 }
 
 impl Weed {
-    /// Starts the program that `JETWAY_TEST_WEED` names, and waits until it answers.
-    pub(crate) fn start() -> Self {
-        let program = PathBuf::from(std::env::var_os("JETWAY_TEST_WEED").expect(
-            "the S3 tests need SeaweedFS: run `cargo xtask test`, or set JETWAY_TEST_WEED to the path of its `weed` program",
-        ));
-        let folder = tempfile::tempdir().unwrap();
-        let config = serde_json::json!({"identities": [{
-            "name": "test",
-            "credentials": [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}],
-            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }]});
-        std::fs::write(folder.path().join("s3.json"), config.to_string()).unwrap();
-        std::fs::create_dir(folder.path().join("store")).unwrap();
-        let [s3_port, master_port, volume_port, filer_port] = free_ports();
-        let log = File::create(folder.path().join("log")).unwrap();
-        let process = Command::new(program)
-            .args([
-                "server",
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                "-dir=store",
-                "-s3",
-                "-filer",
-                "-s3.config=s3.json",
-            ])
-            .args(["-volume.max=8", "-master.volumeSizeLimitMB=64"])
-            // They have fixed ports, on which a second server would fail.
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
-            .arg(format!("-s3.port={s3_port}"))
-            .arg(format!("-master.port={master_port}"))
-            .arg(format!("-volume.port={volume_port}"))
-            .arg(format!("-filer.port={filer_port}"))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let weed = Self {
-            process,
-            folder,
-            s3_port,
-        };
-        weed.wait_until("S3", || request(s3_port, "GET /healthz"));
-        weed.wait_until("the bucket", || {
-            request(filer_port, &format!("POST /buckets/{BUCKET}/"))
+    fn start() -> Self {
+        let [port, master_port, volume_port, filer_port] = server::free_ports();
+        let server = Server::start("SeaweedFS", "JETWAY_TEST_WEED", |folder| {
+            let config = serde_json::json!({"identities": [{
+                "name": "test",
+                "credentials": [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}],
+                "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+            }]});
+            std::fs::write(folder.join("s3.json"), config.to_string()).unwrap();
+            std::fs::create_dir(folder.join("store")).unwrap();
+            let mut arguments = vec![
+                format!("-s3.port={port}"),
+                format!("-master.port={master_port}"),
+                format!("-volume.port={volume_port}"),
+                format!("-filer.port={filer_port}"),
+            ];
+            // Two of the ports are fixed otherwise, and a second server would fail.
+            let fixed = "-s3.port.iceberg=0 -s3.port.lance=0 -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir=store -s3 -filer -s3.config=s3.json -volume.max=8 -master.volumeSizeLimitMB=64";
+            arguments.extend(fixed.split(' ').map(str::to_owned));
+            arguments.insert(0, "server".to_owned());
+            arguments
         });
-        weed
+        let is_ok = |port, request: &str| Ok(server::request(port, request, &[], "")? / 100 == 2);
+        server.wait_until("S3", || is_ok(port, "GET /healthz"));
+        server.wait_until("the bucket", || is_ok(filer_port, &format!("POST /buckets/{BUCKET}/")));
+        Self { server, port }
     }
 
-    pub(crate) fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.s3_port)
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn wait_until(&self, what: &str, is_ready: impl Fn() -> io::Result<bool>) {
-        let deadline = Instant::now() + READY_TIMEOUT;
-        while !is_ready().unwrap_or(false) {
-            if Instant::now() > deadline {
-                let log = std::fs::read_to_string(self.folder().join("log")).unwrap_or_default();
-                panic!("SeaweedFS is not ready: {what} does not answer\n{log}");
-            }
-            std::thread::sleep(Duration::from_millis(50));
+    pub(crate) fn options(&self, secret: &str) -> RepositoryOptions {
+        RepositoryOptions {
+            s3: S3Options {
+                endpoint: Some(self.endpoint()),
+                region: Some("us-east-1".to_owned()),
+                access_key_id: Some(ACCESS_KEY_ID.to_owned()),
+                secret_access_key: Some(SecretString::from(secret)),
+                session_token: None,
+                allow_http: Some(true),
+            },
+            temp_dir: Some(self.server.folder().join("spool")),
+            ..RepositoryOptions::default()
         }
     }
-}
 
-impl Drop for Weed {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT", self.endpoint()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ]
     }
-}
 
-/// Ports that are free, also 10 000 above, where SeaweedFS puts the gRPC port of each.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let mut held = Vec::new();
-    std::array::from_fn(|_| {
-        loop {
-            let port = rand::random_range(12_000..22_000);
-            let pair = [port, port + 10_000].map(|port| TcpListener::bind(("127.0.0.1", port)));
-            if let [Ok(first), Ok(second)] = pair {
-                held.extend([first, second]);
-                return port;
-            }
-        }
-    })
-}
-
-/// Whether the answer to a request without a body is a success.
-fn request(port: u16, request: &str) -> io::Result<bool> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(
-        stream,
-        "{request} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer.split(' ').nth(1).is_some_and(|status| status.starts_with('2')))
+    fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
 }

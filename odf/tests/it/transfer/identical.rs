@@ -10,8 +10,7 @@ use jetway_odf::transfer::{CopyOutcome, Place, Relation};
 use super::server::FileServer;
 use super::{folder, memory, moved, remote, run, strict};
 use crate::datasets::{Files, files_below};
-use crate::storage::s3::options;
-use crate::storage::weed::{BUCKET, SECRET_ACCESS_KEY, Weed};
+use crate::storage::site::Site;
 
 fn fixtures() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/datasets")
@@ -77,17 +76,17 @@ async fn from_a_folder_through_memory_and_http_to_a_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_a_folder_through_s3_to_a_folder() {
-    let weed = tokio::task::spawn_blocking(Weed::start).await.unwrap();
-    let location = format!("s3://{BUCKET}/copies");
-    let bucket = Repository::open(&location, &options(&weed, SECRET_ACCESS_KEY))
-        .await
-        .unwrap();
+async fn from_a_folder_through_clouds_to_a_folder() {
     let original = folder(&fixtures()).await;
+    let (s3, azure, gcs) = (
+        Site::s3().open().await,
+        Site::azure().open().await,
+        Site::gcs().open().await,
+    );
     let target = tempfile::tempdir().unwrap();
     let end = folder(target.path()).await;
     for id in ids(&original).await {
-        let places = [&original, &bucket, &end].map(|repository| Place::Stored(repository.dataset(id)));
+        let places = [&original, &s3, &azure, &gcs, &end].map(|repository| Place::Stored(repository.dataset(id)));
         for pair in places.windows(2) {
             let _stats = moved(&run(&pair[0], &pair[1], &strict()).await.unwrap());
         }
