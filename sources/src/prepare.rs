@@ -118,3 +118,5 @@ async fn spool(mut stream: BoxStream<'static, Result<Bytes>>, options: &FetchOpt
     Ok(path)
 }
 
+#[cfg(test)]
+mod tests;
