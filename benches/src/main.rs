@@ -3,6 +3,7 @@
 //! `cargo xtask bench` builds everything in release, makes the data and runs this program; `docs/benchmarks.md` holds the
 //! last results.
 
+mod compaction;
 mod encode;
 mod environment;
 mod gateway;
@@ -34,7 +35,7 @@ struct Arguments {
     /// Prints the results as JSON and leaves docs/benchmarks.md alone.
     #[arg(long)]
     json: bool,
-    /// Divides the sizes of what `merges` writes, for trying it out.
+    /// Divides the sizes of what `merges` and `compaction` write, for trying it out.
     #[arg(long, default_value_t = 1)]
     divide: usize,
 }
@@ -49,6 +50,8 @@ enum Bench {
     Merges,
     /// Checking large datasets.
     Verify,
+    /// A dataset of many small slices before and after a compaction.
+    Compaction,
 }
 
 #[tokio::main]
@@ -67,6 +70,9 @@ async fn main() -> Result<()> {
     }
     if arguments.name.is_none_or(|name| name == Bench::Verify) {
         verify::run(&environment, arguments.repeat, &mut report)?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Compaction) {
+        compaction::run(arguments.divide, arguments.repeat, &mut report).await?;
     }
     report.print(arguments.json, arguments.name.is_none())
 }

@@ -1,7 +1,7 @@
 //! Writes into datasets with a primary key, in this process: what they cost must depend on the write, and not on how much
 //! was written before.
 
-mod catalog;
+pub(crate) mod catalog;
 
 use std::sync::Arc;
 use std::time::Instant;

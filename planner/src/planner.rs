@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use jetway_odf::identity::DatasetId;
 use jetway_odf::metadata::DatasetKind;
+use jetway_odf::storage::{GarbageOptions, GarbageReport};
 
 use crate::failure;
 use crate::ingest::{Ingest, Services};
@@ -79,6 +81,7 @@ struct Shared {
     summaries: Arc<SummaryCache>,
     indexes: Arc<ReadIndexes>,
     compact_in_background: bool,
+    clock: Clock,
     ingest: Ingest,
 }
 
@@ -90,6 +93,7 @@ impl Planner {
     pub fn new(catalog: Arc<dyn DatasetCatalog>, options: PlannerOptions) -> Result<Self> {
         let engine = Engine::new(&options)?;
         let summaries = Arc::new(SummaryCache::default());
+        let clock = options.clock.clone();
         let indexes = Arc::new(ReadIndexes::new(engine.compute.clone(), options.clock.clone()));
         let ingest = Ingest::new(Services {
             catalog: Arc::clone(&catalog),
@@ -105,6 +109,7 @@ impl Planner {
                 summaries,
                 indexes,
                 compact_in_background: options.compact_in_background,
+                clock,
                 ingest,
             }),
         })
@@ -216,6 +221,32 @@ impl Planner {
             merger.build(strategy, &dataset, &summary).await?;
         }
         self.shared.indexes.compact(&dataset, &summary, Effort::Asked).await
+    }
+
+    /// Finds files of a dataset that nothing names and that are older than `grace`, an hour at least; removes them unless it is
+    /// a dry run.
+    ///
+    /// # Errors
+    /// `Unsupported` for a grace period that is too short; `Corrupt` when the chain has holes, and then nothing was removed;
+    /// `NotFound`, `PermissionDenied`, `Unavailable`.
+    pub async fn collect_garbage(
+        &self,
+        subject: &Subject,
+        name: &TableName,
+        grace: TimeDelta,
+        dry_run: bool,
+    ) -> Result<GarbageReport> {
+        let storage = self.shared.writable(subject, name).await?.storage;
+        let options = GarbageOptions {
+            now: self.shared.clock.now(),
+            grace,
+            dry_run,
+        };
+        let mut report = storage.collect_garbage(&options).await?;
+        report
+            .garbage
+            .extend(self.shared.indexes.collect_garbage(&storage, &options).await?);
+        Ok(report)
     }
 
     /// Compacts in the background if it pays. Nobody waits for it, so what it fails with is logged.

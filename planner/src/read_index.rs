@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt};
 use jetway_odf::identity::{DatasetId, Multihash};
-use jetway_odf::storage::DatasetStorage;
+use jetway_odf::storage::{DatasetStorage, Garbage, GarbageOptions};
 use object_store::ObjectStoreExt;
 use tokio::sync::Semaphore;
 
@@ -33,7 +33,10 @@ use crate::summary::DatasetSummary;
 use crate::{Clock, PinnedDataset, Result};
 
 /// A dataset with fewer slices is read well enough without an index.
-const MIN_SLICES: usize = 64;
+const MIN_SLICES: usize = 16;
+
+/// After how many commits somebody looks whether a compaction pays.
+const COMMITS_TO_LOOK: usize = 64;
 
 /// How long what other processes may have replaced is believed.
 const BELIEVED_FOR: TimeDelta = TimeDelta::seconds(60);
@@ -190,7 +193,11 @@ impl ReadIndexes {
         self.drop_bad(storage, &mut manifest, effort).await;
         let pieces = piece::arrange(&summary.slices, &manifest);
         let mut outcome = CompactOutcome::default();
-        for range in select::ranges(&pieces, effort) {
+        let ranges = match summary.slices.len() {
+            ..MIN_SLICES => Vec::new(),
+            _ => select::ranges(&pieces, effort),
+        };
+        for range in ranges {
             let Some(inputs) = pieces.get(range) else { continue };
             let merged = match self.merge(storage, summary, inputs.to_vec()).await {
                 Err(error) if merge::is_bad_copy(&error) => {
@@ -208,7 +215,9 @@ impl ReadIndexes {
         if manifest != stored {
             manifest.store(storage).await?;
         }
-        manifest.sweep(storage, self.clock.now() - GRACE).await?;
+        for file in manifest.unnamed(storage, self.clock.now() - GRACE).await? {
+            storage.derived().remove(&file.name).await?;
+        }
         let pieces = piece::arrange(&summary.slices, &manifest);
         outcome.slices = summary.slices.len() as u64;
         outcome.files_to_read = pieces.len() as u64;
@@ -218,6 +227,27 @@ impl ReadIndexes {
         }
         self.believe(&dataset.id, manifest);
         Ok(outcome)
+    }
+
+    /// Finds files that no manifest names and that are older than a grace period, and removes them unless it is a dry run.
+    pub(crate) async fn collect_garbage(
+        &self,
+        storage: &DatasetStorage,
+        options: &GarbageOptions,
+    ) -> Result<Vec<Garbage>> {
+        let manifest = Manifest::load(storage).await?;
+        let mut garbage = Vec::new();
+        for file in manifest.unnamed(storage, options.now - options.grace).await? {
+            if !options.dry_run {
+                storage.derived().remove(&file.name).await?;
+            }
+            garbage.push(Garbage {
+                path: format!("cache/{}", file.name),
+                size: file.size,
+                last_modified: file.last_modified,
+            });
+        }
+        Ok(garbage)
     }
 
     async fn merge(
@@ -254,7 +284,7 @@ impl ReadIndexes {
             growth.head = Some(head);
             growth.commits += 1;
         }
-        if growth.is_looked_at || growth.commits < MIN_SLICES {
+        if growth.is_looked_at || growth.commits < COMMITS_TO_LOOK {
             return false;
         }
         growth.commits = 0;

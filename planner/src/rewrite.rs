@@ -57,6 +57,10 @@ pub struct RewriteOutcome {
     pub slices: (u64, u64),
     /// Bytes of the slices before and now.
     pub bytes: (u64, u64),
+    /// Slices that were written.
+    pub written_slices: u64,
+    /// Bytes that were written.
+    pub written_bytes: u64,
 }
 
 /// Writes the history of a dataset again.
@@ -82,6 +86,7 @@ pub(crate) async fn rewrite(
         summary,
         state: None,
         blocks: Vec::new(),
+        written: (0, 0),
     };
     for step in steps {
         chain.take(step).await?;
@@ -96,6 +101,8 @@ pub(crate) async fn rewrite(
         blocks: (before.blocks, now.blocks),
         slices: (before.slices, now.slices),
         bytes: (before.data_bytes, now.data_bytes),
+        written_slices: chain.written.0,
+        written_bytes: chain.written.1,
     };
     if outcome.head != outcome.previous_head {
         publish(dataset, &state, chain.blocks).await?;
@@ -129,6 +136,8 @@ struct NewChain<'a> {
     state: Option<ChainState>,
     /// Blocks that are not in storage yet.
     blocks: Vec<EncodedBlock>,
+    /// Slices and their bytes.
+    written: (u64, u64),
 }
 
 impl NewChain<'_> {
@@ -161,7 +170,7 @@ impl NewChain<'_> {
     }
 
     /// One event in the place of several, and one slice in the place of theirs.
-    async fn merge(&self, state: &ChainState, rows: Vec<(AddData, DateTime<Utc>)>) -> Result<AddData> {
+    async fn merge(&mut self, state: &ChainState, rows: Vec<(AddData, DateTime<Utc>)>) -> Result<AddData> {
         let slices = rows
             .iter()
             .filter_map(|(event, time)| Some(SliceEntry::new(event.new_data.as_ref()?, *time)));
@@ -171,6 +180,8 @@ impl NewChain<'_> {
             *data = self
                 .merge_slices(state, &slices, first.first_offset, last.last_offset)
                 .await?;
+            self.written.0 += 1;
+            self.written.1 += data.size;
         }
         Ok(merged)
     }

@@ -1,6 +1,7 @@
 //! A dataset as a table that DataFusion scans.
 
 mod prune;
+mod reader;
 
 use std::sync::Arc;
 
@@ -10,7 +11,6 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
@@ -23,6 +23,7 @@ use jetway_odf::storage::ObjectKind;
 use crate::PinnedDataset;
 use crate::read_index::{Piece, ReadIndexes};
 use crate::summary::{DatasetSummary, SliceEntry};
+use crate::table::reader::Readers;
 
 /// How many bytes from the end of a slice are fetched at once: enough for the footer of nearly all of them.
 const FOOTER_HINT: usize = 64 * 1024;
@@ -208,7 +209,7 @@ impl DatasetFiles {
         let source = ParquetSource::new(Arc::clone(&self.summary.schema))
             .with_table_parquet_options(session.table_options().parquet.clone())
             .with_metadata_size_hint(FOOTER_HINT)
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(store, metadata_cache)));
+            .with_parquet_file_reader_factory(Arc::new(Readers::new(store, metadata_cache)));
         let config = FileScanConfigBuilder::new(store_url, Arc::new(source))
             .with_statistics(self.statistics_of(pieces))
             .with_file_groups(self.file_groups(pieces, session.config().target_partitions()))

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    account, add, config, delete, ingest, inspect, list, log, pull, push, reindex, rename, reset, serve, set_watermark,
-    sql, tail, token, verify,
+    account, add, compact, config, delete, gc, ingest, inspect, list, log, pull, push, reindex, rename, reset, serve,
+    set_watermark, sql, tail, token, verify,
 };
 
 /// How long background threads may take once a command is done.
@@ -52,8 +52,25 @@ enum Command {
     Delete(delete::Args),
     Reset(reset::Args),
     SetWatermark(set_watermark::Args),
-    Pull(pull::Args),
-    Push(push::Args),
+    account,
+    add,
+    compact,
+    config,
+    delete,
+    gc,
+    ingest,
+    list,
+    log,
+    pull,
+    push,
+    rename,
+    reset,
+    serve,
+    set_watermark,
+    sql,
+    tail,
+    token,
+    verify,
     /// Make, list and revoke access tokens, on the machine of the node.
     #[command(subcommand)]
     Token(token::Action),
@@ -110,6 +127,8 @@ fn run(cli: Cli) -> Result<()> {
             Command::Delete(args) => Box::pin(delete::run(args)).await,
             Command::Reset(args) => Box::pin(reset::run(args)).await,
             Command::SetWatermark(args) => Box::pin(set_watermark::run(args)).await,
+            Command::Compact(args) => Box::pin(compact::run(args)).await,
+            Command::Gc(args) => Box::pin(gc::run(args)).await,
             Command::Token(action) => token::run(action),
             Command::Account(action) => account::run(action),
             Command::Config(args) => config::run(&args),

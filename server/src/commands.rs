@@ -2,8 +2,10 @@
 
 pub(crate) mod account;
 pub(crate) mod add;
+pub(crate) mod compact;
 pub(crate) mod config;
 pub(crate) mod delete;
+pub(crate) mod gc;
 pub(crate) mod ingest;
 pub(crate) mod inspect;
 pub(crate) mod list;

@@ -14,17 +14,17 @@ use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Reposito
 use jetway_planner::{Access, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Subject, TableName};
 
 /// Name of the dataset.
-pub(super) const NAME: &str = "merged";
+pub(crate) const NAME: &str = "merged";
 
 /// A repository with one dataset that has one push source.
 #[derive(Debug)]
-pub(super) struct FolderCatalog {
+pub(crate) struct FolderCatalog {
     repository: Repository,
     id: DatasetId,
 }
 
 impl FolderCatalog {
-    pub(super) async fn new(folder: &Path, merge: MergeStrategy) -> Result<Self> {
+    pub(crate) async fn new(folder: &Path, merge: MergeStrategy) -> Result<Self> {
         let repository = Repository::open(&folder.to_string_lossy(), &RepositoryOptions::default()).await?;
         let id = DatasetId::seeded(NAME.as_bytes());
         let seed = Seed {

@@ -122,22 +122,33 @@ impl Manifest {
         self.files.iter().any(|file| file.name == name)
     }
 
-    /// Removes files that the manifest does not name and that nobody has written to since `before`.
-    pub(super) async fn sweep(&self, storage: &DatasetStorage, before: DateTime<Utc>) -> Result<()> {
-        let derived = storage.derived();
-        let mut listed = derived.list(FOLDER);
+    /// Files that the manifest does not name and that nobody has written to since `before`.
+    pub(super) async fn unnamed(&self, storage: &DatasetStorage, before: DateTime<Utc>) -> Result<Vec<Unnamed>> {
+        let mut listed = storage.derived().list(FOLDER);
+        let mut unnamed = Vec::new();
         while let Some(object) = listed.try_next().await? {
             let Some(name) = object.location.filename() else {
                 continue;
             };
-            let name = format!("{FOLDER}/{name}");
-            let is_named = name == MANIFEST || self.files.iter().any(|file| name == format!("{FOLDER}/{}", file.name));
-            if !is_named && object.last_modified < before {
-                derived.remove(&name).await?;
+            let path = format!("{FOLDER}/{name}");
+            if path != MANIFEST && !self.names(name) && object.last_modified < before {
+                unnamed.push(Unnamed {
+                    name: path,
+                    size: object.size,
+                    last_modified: object.last_modified,
+                });
             }
         }
-        Ok(())
+        Ok(unnamed)
     }
+}
+
+/// A file that no manifest names, among those that are derived from the dataset.
+#[derive(Debug)]
+pub(super) struct Unnamed {
+    pub(super) name: String,
+    pub(super) size: u64,
+    pub(super) last_modified: DateTime<Utc>,
 }
 
 /// A writer that only hashes.

@@ -8,3 +8,4 @@ mod merge;
 mod query;
 mod rewrite;
 mod types;
+mod upkeep;

@@ -14,6 +14,7 @@ mod inspect;
 mod list;
 mod log;
 mod tail;
+mod upkeep;
 mod verify;
 
 /// Seven datasets of the reference implementation, as it left them.
