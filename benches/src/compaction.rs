@@ -9,9 +9,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use futures::{StreamExt, TryStreamExt, stream};
 use jetway_odf::metadata::MergeStrategy;
 use jetway_odf::verify::{VerifyOptions, verify};
-use jetway_planner::{
-    BatchStream, DatasetCatalog, IfExists, IfNotExists, IngestRequest, Planner, PlannerOptions, Subject, TableName,
-};
+use jetway_planner::{BatchStream, DatasetCatalog, IngestRequest, Planner, PlannerOptions, Subject, TableName};
 
 use crate::merges::catalog::{self, FolderCatalog};
 use crate::report::Report;
@@ -104,11 +102,7 @@ impl Bench {
             ),
             ("reading", Arc::new(Float64Array::from(vec![(id as f64).sqrt()]))),
         ])?;
-        let request = IngestRequest {
-            table: self.name.clone(),
-            if_exists: IfExists::Append,
-            if_not_exists: IfNotExists::Fail,
-        };
+        let request = IngestRequest::append(self.name.clone());
         let rows = BatchStream::new(rows.schema(), stream::iter([rows]).map(Ok));
         self.planner.ingest(&self.subject, request, rows).await?;
         Ok(())
