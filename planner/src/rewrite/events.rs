@@ -13,6 +13,9 @@ use crate::{Error, ErrorKind, Result};
 /// An attribute with counts.
 const LINKED_OBJECTS: &str = "opendatafabric.org/linkedObjects";
 
+/// Of a list, such as that of idempotency keys, the newest so many are kept: a block must not grow without limit.
+const MAX_ITEMS: usize = 4096;
+
 /// One or several blocks of the old history that become one of the new.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -141,6 +144,7 @@ fn merge_values(first: Value, next: Value, is_count: bool) -> Value {
     match (first, next) {
         (Value::Array(mut first), Value::Array(next)) => {
             first.extend(next);
+            first.drain(..first.len().saturating_sub(MAX_ITEMS));
             Value::Array(first)
         }
         (Value::Object(mut first), Value::Object(next)) => {
@@ -162,3 +166,6 @@ fn merge_values(first: Value, next: Value, is_count: bool) -> Value {
         (_, next) => next,
     }
 }
+
+#[cfg(test)]
+mod tests;
