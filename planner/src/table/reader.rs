@@ -74,8 +74,9 @@ impl WholeFile {
         if let Some(bytes) = &self.bytes {
             return Ok(bytes.clone());
         }
-        let fetched = async { self.store.get(&self.file.location).await?.bytes().await };
-        let bytes = fetched.await.map_err(|error| ParquetError::External(Box::new(error)))?;
+        // The size is known, and a range is read in one step also from a file system.
+        let fetched = self.store.get_range(&self.file.location, 0..self.file.size).await;
+        let bytes = fetched.map_err(|error| ParquetError::External(Box::new(error)))?;
         self.bytes_scanned.add(bytes.len());
         self.bytes = Some(bytes.clone());
         Ok(bytes)
