@@ -191,7 +191,7 @@ impl Merger {
 fn prepare(columns: &Arc<Columns>, rows: BatchStream) -> Batches {
     let columns = Arc::clone(columns);
     let pieces = rows
-        .map_ok(|batch| stream::iter(sort::small_batches(batch)))
+        .map_ok(|batch| stream::iter(sort::small_batches(&batch)))
         .try_flatten();
     let mut count = 0;
     let prepared = pieces.map(move |batch: Result<RecordBatch>| {

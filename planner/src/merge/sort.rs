@@ -62,14 +62,14 @@ pub(super) fn merge_by_key(engine: &Engine, schema: &SchemaRef, mut streams: Vec
 }
 
 /// A large batch in pieces of moderate size, each with memory of its own: the sort counts what its batches hold on to.
-pub(super) fn small_batches(batch: RecordBatch) -> impl Iterator<Item = Result<RecordBatch>> {
+pub(super) fn small_batches(batch: &RecordBatch) -> impl Iterator<Item = Result<RecordBatch>> + use<> {
     let is_small = batch.num_rows() <= 2 * BATCH_ROWS;
     let whole = is_small.then(|| Ok(batch.clone()));
-    let copies = pieces(&batch).map(|piece| {
+    let copies = (!is_small).then(|| pieces(batch)).into_iter().flatten().map(|piece| {
         let rows = UInt32Array::from_iter_values(0..piece.num_rows() as u32);
         Ok(take_record_batch(&piece, &rows)?)
     });
-    whole.into_iter().chain(copies.take_while(move |_| !is_small))
+    whole.into_iter().chain(copies)
 }
 
 /// A batch in pieces of moderate size.

@@ -169,9 +169,10 @@ impl StoredRun {
     }
 
     /// The entries behind a key.
-    pub(super) fn scan(run: &Arc<Self>, after: Option<Vec<u8>>) -> Batches {
+    pub(super) fn scan(run: &Arc<Self>, after: Option<&[u8]>) -> Batches {
         let run = Arc::clone(run);
-        let first = after.as_deref().map_or(0, |after| run.block_of(after).unwrap_or(0));
+        let first = after.map_or(0, |after| run.block_of(after).unwrap_or(0));
+        let after = after.map(<[u8]>::to_vec);
         let numbers: Vec<usize> = (first..run.blocks()).collect();
         let windows: Vec<Vec<usize>> = numbers.chunks(BLOCKS_AT_ONCE).map(<[usize]>::to_vec).collect();
         let entries = stream::iter(windows)

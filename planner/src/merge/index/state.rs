@@ -73,7 +73,7 @@ impl Scan {
                 none => none.insert(self.open.version.live(
                     &index.engine,
                     &index.layout.entries,
-                    self.after.clone(),
+                    self.after.as_deref(),
                 )?),
             };
             match rows.try_next().await {

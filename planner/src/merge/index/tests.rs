@@ -426,7 +426,9 @@ async fn large_inputs_and_histories_spill() {
         dataset.commit(piece).await;
     }
     let batch = crate::merge::tests::dataset::pushed(&rows, Pushed::DATA);
-    let pieces: Vec<_> = (0..30).map(|piece| batch.slice(piece * 10_000, 10_000)).collect();
+    // Small batches, and one that is cut up.
+    let mut pieces: Vec<_> = (0..15).map(|piece| batch.slice(piece * 10_000, 10_000)).collect();
+    pieces.push(batch.slice(150_000, 150_000));
     let merged = dataset
         .merge_batches(&snapshot(&["city"]), batch.schema(), pieces)
         .await;

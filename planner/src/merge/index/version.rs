@@ -153,13 +153,13 @@ impl Version {
     }
 
     /// The newest row of each key behind `after` that is not retracted, sorted by key.
-    pub(super) fn live(&self, engine: &Engine, entries: &SchemaRef, after: Option<Vec<u8>>) -> Result<Batches> {
+    pub(super) fn live(&self, engine: &Engine, entries: &SchemaRef, after: Option<&[u8]>) -> Result<Batches> {
         let mut streams: Vec<Batches> = Vec::with_capacity(self.fresh.len() + self.saved.runs.len());
         for run in &self.fresh {
-            streams.push(scan_memory(run, after.as_deref())?);
+            streams.push(scan_memory(run, after)?);
         }
         for run in &self.saved.runs {
-            streams.push(StoredRun::scan(run, after.clone()));
+            streams.push(StoredRun::scan(run, after));
         }
         if streams.is_empty() {
             return Ok(stream::empty().boxed());
