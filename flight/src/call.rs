@@ -7,7 +7,8 @@ use std::time::{Instant, SystemTime};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
-use jetway_planner::Subject;
+use jetway_planner::{IdempotencyKey, Subject};
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 use tracing::{Instrument, Span};
 
@@ -24,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) shared: Arc<Shared>,
     pub(crate) subject: Subject,
     pub(crate) profile: WireProfile,
+    /// From a header; for calls that change something.
+    pub(crate) idempotency_key: Option<IdempotencyKey>,
     record: Record,
 }
 
@@ -95,6 +98,7 @@ where
                 shared,
                 subject: caller.subject,
                 profile,
+                idempotency_key: idempotency_key(&metadata)?,
                 record: record.clone(),
             };
             let mut response = Response::new(body(call, request).await?);
@@ -107,6 +111,19 @@ where
         record.finish(outcome)
     };
     Box::pin(run.instrument(span))
+}
+
+/// The header that makes sure that a push which is sent twice is taken in once.
+const IDEMPOTENCY_HEADER: &str = "x-jetway-idempotency-key";
+
+fn idempotency_key(metadata: &MetadataMap) -> Result<Option<IdempotencyKey>> {
+    let Some(value) = metadata.get(IDEMPOTENCY_HEADER) else {
+        return Ok(None);
+    };
+    let text = value
+        .to_str()
+        .map_err(|_| Error::invalid_argument(format!("the header {IDEMPOTENCY_HEADER} is no text")))?;
+    Ok(Some(IdempotencyKey::new(text)?))
 }
 
 /// Records one call in metrics and traces.

@@ -37,6 +37,7 @@ mod table_types;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod update;
 
 const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
 const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
@@ -205,6 +206,14 @@ pub(crate) fn put(call: Call, mut upload: Upload) -> BoxFuture<'static, Result<A
             Command::CommandStatementIngest(command) => {
                 call.named("StatementIngest");
                 ingest::run(&call, command, first, upload).await?
+            }
+            Command::CommandStatementUpdate(command) => {
+                call.named("StatementUpdate");
+                update::statement(&call, &command).await?
+            }
+            Command::CommandPreparedStatementUpdate(command) => {
+                call.named("PreparedStatementUpdate");
+                prepared::update(&call, &command).await?
             }
             Command::CommandPreparedStatementQuery(command) => {
                 call.named("PreparedStatementQuery");

@@ -20,6 +20,21 @@ impl From<jetway_odf::Error> for Error {
     }
 }
 
+impl From<jetway_sources::Error> for Error {
+    fn from(error: jetway_sources::Error) -> Self {
+        use jetway_sources::ErrorKind as Source;
+        let kind = match error.kind() {
+            Source::InvalidSource | Source::BadData => ErrorKind::InvalidArgument,
+            Source::NotFound => ErrorKind::NotFound,
+            Source::Unsupported => ErrorKind::Unsupported,
+            Source::ResourceExhausted => ErrorKind::ResourceExhausted,
+            Source::Unavailable | Source::Io => ErrorKind::Unavailable,
+            Source::Internal => ErrorKind::Internal,
+        };
+        Self::new(kind, error.to_string()).with_source(error)
+    }
+}
+
 /// Tells a user's mistake from a lack of resources and from a fault of ours.
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {

@@ -22,6 +22,7 @@ mod rows;
 mod shape;
 mod slice;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -29,6 +30,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::metadata::MergeStrategy;
+use jetway_sources::ReadOptions;
 use tokio::sync::Semaphore;
 
 use crate::ingest::create::Creations;
@@ -133,6 +135,8 @@ pub(crate) struct Services {
     pub(crate) engine: Engine,
     pub(crate) summaries: Arc<SummaryCache>,
     pub(crate) merger: Merger,
+    /// Where files are kept that have to be read more than once.
+    pub(crate) temp_dir: PathBuf,
     pub(crate) clock: Clock,
 }
 
@@ -215,6 +219,57 @@ impl Ingest {
         append::check_root(&dataset)?;
         let summary = self.services.summaries.get(&dataset).await?;
         let intake = Intake::of_push(&summary.state, request)?;
+        self.take_in(subject, dataset, &summary, intake, rows).await
+    }
+
+    /// The dataset that a statement adds rows to.
+    pub(crate) async fn writable(&self, subject: &Subject, name: &TableName) -> Result<PinnedDataset> {
+        let dataset = self.services.writable(subject, name).await?;
+        append::check_root(&dataset)?;
+        Ok(dataset)
+    }
+
+    /// Takes in rows that have the columns of the dataset.
+    pub(crate) async fn insert(
+        &self,
+        subject: &Subject,
+        dataset: PinnedDataset,
+        summary: &DatasetSummary,
+        key: Option<IdempotencyKey>,
+        rows: BatchStream,
+    ) -> Result<IngestOutcome> {
+        let request = IngestRequest {
+            idempotency_key: key,
+            ..IngestRequest::append(TableName::Id(dataset.id))
+        };
+        let intake = Intake {
+            preprocess: None,
+            ..Intake::of_push(&summary.state, &request)?
+        };
+        self.take_in(subject, dataset, summary, intake, rows).await
+    }
+
+    /// Takes in a file that is read as the push source says.
+    pub(crate) async fn file(
+        &self,
+        subject: &Subject,
+        request: &IngestRequest,
+        file: jetway_sources::Input,
+    ) -> Result<IngestOutcome> {
+        let dataset = self.writable(subject, &request.table).await?;
+        let summary = self.services.summaries.get(&dataset).await?;
+        let read = intake::read_step(&summary.state, request.source.as_deref())?;
+        let intake = Intake::of_push(&summary.state, request)?;
+        let intake = Intake {
+            evolves: intake.evolves || intake::declares_columns(read),
+            ..intake
+        };
+        let options = ReadOptions {
+            temp_dir: self.services.temp_dir.clone(),
+            ..ReadOptions::default()
+        };
+        let rows = jetway_sources::read(read, file, &options).await?;
+        let rows = BatchStream::new(rows.schema(), rows.map_err(Error::from));
         self.take_in(subject, dataset, &summary, intake, rows).await
     }
 

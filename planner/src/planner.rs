@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use chrono::TimeDelta;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as SqlStatement;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
@@ -14,14 +17,16 @@ use jetway_odf::storage::{GarbageOptions, GarbageReport};
 
 use crate::failure;
 use crate::ingest::{Ingest, Services};
+use crate::insert::InsertStatement;
 use crate::merge::Merger;
 use crate::read_index::{Effort, ReadIndexes};
 use crate::resolve::Resolver;
 use crate::session::Engine;
-use crate::summary::SummaryCache;
+use crate::summary::{DatasetSummary, SummaryCache};
 use crate::{
-    Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IngestOutcome, IngestRequest, Pin,
-    PinnedDataset, Result, Rewrite, RewriteOutcome, Statement, Subject, TableName, policy, rewrite,
+    Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
+    IngestRequest, Pin, PinnedDataset, Result, Rewrite, RewriteOutcome, Statement, Subject, TableName, Update, policy,
+    rewrite,
 };
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
@@ -100,6 +105,7 @@ impl Planner {
             engine: engine.clone(),
             summaries: Arc::clone(&summaries),
             merger: Merger::new(engine.clone()),
+            temp_dir: options.spill_dir.unwrap_or_else(std::env::temp_dir),
             clock: options.clock,
         });
         Ok(Self {
@@ -170,11 +176,72 @@ impl Planner {
     /// whatever the stream itself fails with.
     pub async fn ingest(&self, subject: &Subject, request: IngestRequest, rows: BatchStream) -> Result<IngestOutcome> {
         let outcome = self.shared.ingest.run(subject, request, rows).await?;
+        self.ingested(subject, &outcome);
+        Ok(outcome)
+    }
+
+    /// Takes the rows of a file into a dataset, read as its push source says. New columns that the source declares are added
+    /// to the dataset.
+    ///
+    /// # Errors
+    /// Those of [`Self::ingest`]; `InvalidArgument` when the dataset has no such source, or a place in the file cannot be
+    /// read, with its line and column.
+    pub async fn ingest_file(
+        &self,
+        subject: &Subject,
+        request: IngestRequest,
+        file: jetway_sources::Input,
+    ) -> Result<IngestOutcome> {
+        let outcome = self.shared.ingest.file(subject, &request, file).await?;
+        self.ingested(subject, &outcome);
+        Ok(outcome)
+    }
+
+    /// Plans a statement that changes a dataset, which is an INSERT; none if the text is anything else. Nothing runs.
+    ///
+    /// # Errors
+    /// Those of [`Self::plan`]; `PermissionDenied` when the subject may not write.
+    pub async fn plan_update(&self, subject: &Subject, sql: &str) -> Result<Option<Update>> {
+        plan_update(self.clone(), subject.clone(), sql.to_owned()).await
+    }
+
+    /// Runs a statement that changes a dataset.
+    ///
+    /// # Errors
+    /// Those of [`Self::plan_update`] and [`Update::run`]; `Unsupported` for statements that only read, or that are not
+    /// possible.
+    pub async fn update(&self, subject: &Subject, sql: &str, key: Option<IdempotencyKey>) -> Result<IngestOutcome> {
+        match self.plan_update(subject, sql).await? {
+            Some(update) => update.run(key).await,
+            None => {
+                self.plan(subject, sql, None).await?;
+                Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "the statement changes nothing; send it as a query, or write INSERT INTO ... SELECT or VALUES ...",
+                ))
+            }
+        }
+    }
+
+    pub(crate) async fn insert(
+        &self,
+        subject: &Subject,
+        dataset: PinnedDataset,
+        summary: &DatasetSummary,
+        key: Option<IdempotencyKey>,
+        rows: BatchStream,
+    ) -> Result<IngestOutcome> {
+        let outcome = self.shared.ingest.insert(subject, dataset, summary, key, rows).await?;
+        self.ingested(subject, &outcome);
+        Ok(outcome)
+    }
+
+    /// Merges small slices in the background when there are many.
+    fn ingested(&self, subject: &Subject, outcome: &IngestOutcome) {
         let indexes = &self.shared.indexes;
         if self.shared.compact_in_background && outcome.events > 0 && indexes.grew(outcome.dataset, outcome.head) {
             self.compact_later(subject, outcome.dataset);
         }
-        Ok(outcome)
     }
 
     /// Merges small slices of a dataset into a derived index that scans read instead. The chain stays as it is.
@@ -263,6 +330,29 @@ impl Planner {
 }
 
 impl Shared {
+    /// Plans a query over the datasets that it names.
+    async fn resolve(
+        &self,
+        session: &mut SessionState,
+        subject: &Subject,
+        query: SqlStatement,
+        pins: Option<&[Pin]>,
+    ) -> Result<(LogicalPlan, Vec<Pin>)> {
+        policy::check_kind(&query)?;
+        let resolver = Resolver {
+            engine: &self.engine,
+            catalog: self.catalog.as_ref(),
+            summaries: &self.summaries,
+            indexes: &self.indexes,
+            subject,
+            pins,
+        };
+        let pins = resolver.register(session, &query).await?;
+        let plan = session.statement_to_plan(query).await?;
+        policy::check(&plan)?;
+        Ok((plan, pins))
+    }
+
     async fn writable(&self, subject: &Subject, name: &TableName) -> Result<PinnedDataset> {
         match name {
             TableName::Id(id) => self.catalog.resolve_id(subject, id, Access::Write).await,
@@ -289,31 +379,50 @@ fn plan(
     pins: Option<Vec<Pin>>,
 ) -> BoxFuture<'static, Result<Statement>> {
     async move {
-        if sql.len() > MAX_STATEMENT_BYTES {
-            return Err(Error::new(
-                ErrorKind::InvalidSql,
-                format!("the statement is longer than {MAX_STATEMENT_BYTES} bytes; send values by ingest instead"),
-            ));
-        }
         let mut session = shared.engine.session(&subject);
-        let dialect = session.config_options().sql_parser.dialect;
-        let statement = session
-            .sql_to_statement(&sql, &dialect)
-            .map_err(|error| failure::parse_error(error, &sql))?;
-        policy::check_kind(&statement)?;
-        let resolver = Resolver {
-            engine: &shared.engine,
-            catalog: shared.catalog.as_ref(),
-            summaries: &shared.summaries,
-            indexes: &shared.indexes,
-            subject: &subject,
-            pins: pins.as_deref(),
-        };
-        let pins = resolver.register(&mut session, &statement).await?;
-        let plan = session.statement_to_plan(statement).await?;
-        policy::check(&plan)?;
+        let statement = parse(&session, &sql)?;
+        let (plan, pins) = shared
+            .resolve(&mut session, &subject, statement, pins.as_deref())
+            .await?;
         let plan = session.optimize(&plan)?;
         Ok(Statement::new(session, plan, pins, shared.engine.compute.clone()))
     }
     .boxed()
+}
+
+fn plan_update(planner: Planner, subject: Subject, sql: String) -> BoxFuture<'static, Result<Option<Update>>> {
+    async move {
+        let shared = &planner.shared;
+        let mut session = shared.engine.session(&subject);
+        let Some(insert) = InsertStatement::from_statement(parse(&session, &sql)?)? else {
+            return Ok(None);
+        };
+        let dataset = shared.ingest.writable(&subject, &insert.table).await?;
+        let summary = shared.summaries.get(&dataset).await?;
+        let query = insert.query.clone();
+        let (plan, pins) = shared.resolve(&mut session, &subject, query, None).await?;
+        let plan = insert.project(&session, plan, &summary)?;
+        let rows = Statement::new(session, plan, pins, shared.engine.compute.clone());
+        Ok(Some(Update {
+            planner: planner.clone(),
+            subject,
+            dataset,
+            summary,
+            rows,
+        }))
+    }
+    .boxed()
+}
+
+fn parse(session: &SessionState, sql: &str) -> Result<SqlStatement> {
+    if sql.len() > MAX_STATEMENT_BYTES {
+        return Err(Error::new(
+            ErrorKind::InvalidSql,
+            format!("the statement is longer than {MAX_STATEMENT_BYTES} bytes; send values by ingest instead"),
+        ));
+    }
+    let dialect = session.config_options().sql_parser.dialect;
+    session
+        .sql_to_statement(sql, &dialect)
+        .map_err(|error| failure::parse_error(error, sql))
 }

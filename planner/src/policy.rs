@@ -54,7 +54,10 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
 fn refusal_of(what: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        format!("{what} is not possible here; statements may read (SELECT, EXPLAIN, SHOW), and rows come in by ingest"),
+        format!(
+            "{what} is not possible here; statements may read (SELECT, EXPLAIN, SHOW), add rows (INSERT, sent as \
+             an update), and rows come in by ingest"
+        ),
     )
 }
 

@@ -1,8 +1,11 @@
 //! CommandStatementIngest: rows into a dataset.
 
+use std::collections::HashMap;
+
 use arrow_flight::sql::{CommandStatementIngest, DoPutUpdateResult, TableExistsOption, TableNotExistOption};
 use arrow_flight::{FlightData, PutResult};
-use jetway_planner::{IfExists, IfNotExists, IngestRequest, TableName};
+use chrono::DateTime;
+use jetway_planner::{IdempotencyKey, IfExists, IfNotExists, IngestOutcome, IngestRequest, TableName};
 use prost::Message;
 
 use super::refuse_transaction;
@@ -17,20 +20,34 @@ pub(super) async fn run(
     first: FlightData,
     upload: Upload,
 ) -> Result<PutResult> {
-    let request = request(&command)?;
+    let mut request = request(&command)?;
+    match (&request.idempotency_key, &call.idempotency_key) {
+        (Some(option), Some(header)) if option != header => {
+            return Err(Error::invalid_argument(
+                "the header x-jetway-idempotency-key and the option idempotency_key differ: give one of them",
+            ));
+        }
+        (Some(_), _) => {}
+        (None, header) => request.idempotency_key.clone_from(header),
+    }
     let rows = decode_upload(first, upload, call.shared.options.max_upload_message).await?;
     let outcome = call.shared.planner.ingest(&call.subject, request, rows).await?;
+    Ok(answer(&outcome))
+}
+
+/// Records an ingest and makes its answer.
+pub(super) fn answer(outcome: &IngestOutcome) -> PutResult {
     metrics::counter!("jetway_flight_rows_in_total").increment(outcome.rows);
     tracing::info!(
-        dataset.id = %outcome.dataset, block.hash = %outcome.head, rows = outcome.rows, created = outcome.created,
-        "Rows were ingested"
+        dataset.id = %outcome.dataset, block.hash = %outcome.head, rows = outcome.rows, events = outcome.events,
+        created = outcome.created, "Rows were ingested"
     );
     let result = DoPutUpdateResult {
         record_count: i64::try_from(outcome.rows).unwrap_or(i64::MAX),
     };
-    Ok(PutResult {
+    PutResult {
         app_metadata: result.encode_to_vec().into(),
-    })
+    }
 }
 
 /// What the command asks for, in the planner's words.
@@ -40,13 +57,6 @@ pub(super) fn request(command: &CommandStatementIngest) -> Result<IngestRequest>
         return Err(Error::unimplemented(
             "there are no temporary tables: ingest into a dataset of your own account",
         ));
-    }
-    if !command.options.is_empty() {
-        let mut names: Vec<&str> = command.options.keys().map(String::as_str).collect();
-        names.sort_unstable();
-        return Err(Error::invalid_argument(format!(
-            "the ingest options {names:?} are not known here, and none is ignored silently: leave them out"
-        )));
     }
     let Some(options) = &command.table_definition_options else {
         return Err(Error::invalid_argument(
@@ -78,9 +88,36 @@ pub(super) fn request(command: &CommandStatementIngest) -> Result<IngestRequest>
         }
     };
     let table = TableName::parse(command.catalog.as_deref(), command.schema.as_deref(), &command.table)?;
-    Ok(IngestRequest {
-        if_exists,
-        if_not_exists,
-        ..IngestRequest::append(table)
-    })
+    with_options(
+        IngestRequest {
+            if_exists,
+            if_not_exists,
+            ..IngestRequest::append(table)
+        },
+        &command.options,
+    )
+}
+
+/// Takes over the options that this gateway knows.
+fn with_options(mut request: IngestRequest, options: &HashMap<String, String>) -> Result<IngestRequest> {
+    for (name, value) in options {
+        let wrong = |what: &str| Error::invalid_argument(format!("the ingest option {name} must be {what}"));
+        match name.as_str() {
+            "idempotency_key" => request.idempotency_key = Some(value.parse::<IdempotencyKey>()?),
+            "source" => request.source = Some(value.clone()),
+            "evolve_schema" => request.evolve_schema = value.parse().map_err(|_| wrong("true or false"))?,
+            "event_time" => {
+                let time = DateTime::parse_from_rfc3339(value);
+                let time = time.map_err(|error| wrong("a time such as 2026-01-31T12:00:00Z").with_source(error))?;
+                request.event_time = Some(time.to_utc());
+            }
+            _ => {
+                return Err(Error::invalid_argument(format!(
+                    "the ingest option {name:?} is not known here, and none is ignored silently: leave it out, or give one of \
+                     idempotency_key, source, evolve_schema, event_time"
+                )));
+            }
+        }
+    }
+    Ok(request)
 }

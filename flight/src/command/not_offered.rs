@@ -8,8 +8,7 @@ use crate::Error;
 pub(super) fn command(command: &Command) -> Error {
     let advice = match command {
         Command::CommandStatementUpdate(_) | Command::CommandPreparedStatementUpdate(_) => {
-            "statements that change data are not executed: add rows with CommandStatementIngest, as adbc_ingest() does, and send \
-             queries with CommandStatementQuery"
+            "statements that change data are sent with DoPut"
         }
         Command::CommandStatementSubstraitPlan(_) => {
             "Substrait plans are not executed: send SQL with CommandStatementQuery"

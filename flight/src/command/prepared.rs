@@ -6,14 +6,15 @@
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::{
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, CommandPreparedStatementQuery,
-    DoPutPreparedStatementResult, ProstMessageExt,
+    CommandPreparedStatementUpdate, DoPutPreparedStatementResult, ProstMessageExt,
 };
 use arrow_flight::{FlightData, FlightDescriptor, FlightInfo, PutResult};
 use bytes::Bytes;
 use futures::StreamExt;
 use prost::Message;
 
-use super::{refuse_transaction, statement};
+use super::statement::Planned;
+use super::{refuse_transaction, statement, update};
 use crate::call::Call;
 use crate::decode::{Upload, decode_upload};
 use crate::ticket::{Purpose, Ticket};
@@ -23,7 +24,11 @@ use crate::{Error, Result};
 /// The action CreatePreparedStatement.
 pub(super) async fn create(call: &Call, request: ActionCreatePreparedStatementRequest) -> Result<Bytes> {
     refuse_transaction(request.transaction_id.as_ref())?;
-    let statement = statement::plan(call, &request.query).await?;
+    let dataset_schema = match statement::plan_any(call, &request.query).await? {
+        Planned::Query(statement) => schema_bytes(&call.profile.schema(&statement.schema()))?,
+        // No schema tells clients that it is an update.
+        Planned::Update(_) => Bytes::new(),
+    };
     let options = &call.shared.options;
     let handle = Ticket {
         sql: request.query,
@@ -36,7 +41,7 @@ pub(super) async fn create(call: &Call, request: ActionCreatePreparedStatementRe
     let (prepared_statement_handle, _) = handle.seal(&options.ticket_key, Purpose::Prepared);
     let result = ActionCreatePreparedStatementResult {
         prepared_statement_handle,
-        dataset_schema: schema_bytes(&call.profile.schema(&statement.schema()))?,
+        dataset_schema,
         parameter_schema: schema_bytes(&Schema::empty())?,
     };
     Ok(result.as_any().encode_to_vec().into())
@@ -53,8 +58,13 @@ pub(super) async fn flight_info(
 
 /// GetSchema of a prepared statement.
 pub(super) async fn schema(call: &Call, command: &CommandPreparedStatementQuery) -> Result<SchemaRef> {
-    let statement = statement::plan(call, &open(call, command)?.sql).await?;
-    Ok(call.profile.schema(&statement.schema()))
+    statement::schema_of(call, &open(call, command)?.sql).await
+}
+
+/// Runs a prepared statement that changes a dataset.
+pub(super) async fn update(call: &Call, command: &CommandPreparedStatementUpdate) -> Result<PutResult> {
+    let sql = open_handle(call, &command.prepared_statement_handle)?.sql;
+    update::run(call, &sql).await
 }
 
 /// DoPut of parameters. Some clients send it always; without parameters there is nothing to do.
@@ -88,8 +98,11 @@ pub(super) async fn bind(
 }
 
 fn open(call: &Call, command: &CommandPreparedStatementQuery) -> Result<Ticket> {
+    open_handle(call, &command.prepared_statement_handle)
+}
+
+fn open_handle(call: &Call, handle: &[u8]) -> Result<Ticket> {
     let options = &call.shared.options;
     let now = call.now();
-    let handle = &command.prepared_statement_handle;
     Ok(Ticket::open(handle, &options.ticket_key, Purpose::Prepared, &call.subject, now)?.0)
 }

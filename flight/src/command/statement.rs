@@ -3,10 +3,10 @@
 use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightInfo};
-use jetway_planner::{BatchStream, Statement};
+use jetway_planner::{BatchStream, Statement, Update};
 use prost::Message;
 
-use super::{info, refuse_transaction};
+use super::{info, ingest, refuse_transaction, update};
 use crate::call::Call;
 use crate::ticket::{Purpose, Ticket};
 use crate::{Error, ErrorKind, Result, WireProfile};
@@ -24,12 +24,39 @@ pub(super) async fn flight_info(
 /// GetSchema.
 pub(super) async fn schema(call: &Call, command: CommandStatementQuery) -> Result<SchemaRef> {
     refuse_transaction(command.transaction_id.as_ref())?;
-    let statement = plan(call, &command.query).await?;
-    Ok(call.profile.schema(&statement.schema()))
+    schema_of(call, &command.query).await
 }
 
-/// Plans a text against what the datasets hold now.
-pub(super) async fn plan(call: &Call, sql: &str) -> Result<Statement> {
+/// A planned text.
+#[derive(Debug)]
+pub(super) enum Planned {
+    Query(Statement),
+    Update(Update),
+}
+
+/// Schema of what a text gives.
+pub(super) async fn schema_of(call: &Call, sql: &str) -> Result<SchemaRef> {
+    let schema = match plan_any(call, sql).await? {
+        Planned::Query(statement) => statement.schema(),
+        Planned::Update(_) => plan(call, &update::count(0)).await?.schema(),
+    };
+    Ok(call.profile.schema(&schema))
+}
+
+/// Plans a text, whatever it does. Nothing runs.
+pub(super) async fn plan_any(call: &Call, sql: &str) -> Result<Planned> {
+    let planned = plan(call, sql).await;
+    // Nearly all texts are queries, so they are not looked at twice.
+    if matches!(&planned, Err(error) if error.kind() == ErrorKind::Planner(jetway_planner::ErrorKind::Unsupported))
+        && let Some(update) = call.shared.planner.plan_update(&call.subject, sql).await?
+    {
+        return Ok(Planned::Update(update));
+    }
+    planned.map(Planned::Query)
+}
+
+/// Plans a query against what the datasets hold now.
+async fn plan(call: &Call, sql: &str) -> Result<Statement> {
     let max = call.shared.options.max_statement;
     if sql.len() > max {
         return Err(Error::new(
@@ -44,8 +71,20 @@ pub(super) async fn plan(call: &Call, sql: &str) -> Result<Statement> {
 }
 
 /// Plans a text, and makes the ticket and all else that GetFlightInfo answers.
+///
+/// Clients that do not know what a text does send updates here as well (`cursor.execute()` of ADBC). They may never ask for
+/// the result, or ask twice, so an update runs now, once; its result is a query for the number of rows.
 pub(super) async fn plan_flight(call: &Call, sql: String, descriptor: FlightDescriptor) -> Result<FlightInfo> {
-    let statement = plan(call, &sql).await?;
+    let (sql, statement) = match plan_any(call, &sql).await? {
+        Planned::Query(statement) => (sql, statement),
+        Planned::Update(update) => {
+            let outcome = update.run(call.idempotency_key.clone()).await?;
+            ingest::answer(&outcome);
+            let sql = update::count(outcome.rows);
+            let statement = plan(call, &sql).await?;
+            (sql, statement)
+        }
+    };
     let options = &call.shared.options;
     let expires = call.now() + options.ticket_ttl;
     let ticket = Ticket {

@@ -10,3 +10,4 @@ mod fixture;
 mod ingest;
 mod listing;
 mod query;
+mod update;

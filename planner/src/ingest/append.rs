@@ -1,6 +1,6 @@
 //! From slices to the blocks that put them into a chain.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jetway_odf::chain::ChainState;
 use jetway_odf::codec::{EncodedBlock, ManifestVersion};
 use jetway_odf::metadata::{
@@ -11,6 +11,8 @@ use jetway_odf::storage::{ObjectKind, PendingObject};
 use crate::ingest::receipt::{self, Receipt};
 use crate::ingest::rows::WrittenSlices;
 use crate::{Error, ErrorKind, PinnedDataset, Result};
+
+const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// Blocks and objects of one commit, and the state that the chain has afterwards.
 #[derive(Debug)]
@@ -105,10 +107,19 @@ pub(super) fn append(state: &ChainState, additions: &Additions<'_>, written: Wri
         last_offset = Some(interval.end);
         next_offset = interval.end + 1;
     }
-    let (blocks, state) = state.append(events, written.system_time, ManifestVersion::default())?;
+    let system_time = block_time(written.system_time.max(state.system_time()));
+    let (blocks, state) = state.append(events, system_time, ManifestVersion::default())?;
     Ok(Append { blocks, objects, state })
 }
 
 fn later(left: Option<DateTime<Utc>>, right: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
     left.max(right)
+}
+
+/// A moment within the millisecond that rows have. Blocks of two processes that add equal rows at the same time would
+/// otherwise be the same block, and storage would take the second one for a repetition of the first.
+fn block_time(earliest: DateTime<Utc>) -> DateTime<Utc> {
+    let room = NANOS_PER_MILLI - i64::from(earliest.timestamp_subsec_nanos()) % NANOS_PER_MILLI;
+    let random = i64::from(uuid::Uuid::new_v4().as_fields().0);
+    earliest + TimeDelta::nanoseconds(random % room)
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jetway_odf::chain::ChainState;
-use jetway_odf::metadata::{AddPushSource, MergeStrategy, SourceState, Transform};
+use jetway_odf::metadata::{AddPushSource, MergeStrategy, ReadStep, ReadStepCsv, SourceState, Transform};
 
 use crate::ingest::IngestRequest;
 use crate::ingest::receipt::IdempotencyKey;
@@ -88,6 +88,32 @@ pub(super) fn push_source<'a>(state: &'a ChainState, name: Option<&str>) -> Resu
             "the dataset has several push sources and none is called \"default\"; say which one".to_owned(),
         )),
     }
+}
+
+/// How the push source reads files.
+///
+/// # Errors
+/// Those of [`push_source`]; `InvalidArgument` for a dataset without a source.
+pub(super) fn read_step<'a>(state: &'a ChainState, name: Option<&str>) -> Result<&'a ReadStep> {
+    let source = push_source(state, name)?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            "the dataset has no source that says how files are read; add a push source, or push rows that are read already",
+        )
+    })?;
+    Ok(&source.read)
+}
+
+/// Whether a step says which columns there are, instead of taking those of each file.
+pub(super) fn declares_columns(read: &ReadStep) -> bool {
+    let (ReadStep::Csv(ReadStepCsv { schema, ddl_schema, .. })
+    | ReadStep::GeoJson { schema, ddl_schema }
+    | ReadStep::EsriShapefile { schema, ddl_schema, .. }
+    | ReadStep::Parquet { schema, ddl_schema }
+    | ReadStep::Json { schema, ddl_schema, .. }
+    | ReadStep::NdJson { schema, ddl_schema, .. }
+    | ReadStep::NdGeoJson { schema, ddl_schema }) = read;
+    schema.is_some() || ddl_schema.is_some()
 }
 
 fn no_source(state: &ChainState, message: String) -> Error {

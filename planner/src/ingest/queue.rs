@@ -175,8 +175,8 @@ fn can_share(group: &[Push], push: &Push) -> bool {
         && first.subject == ready.subject
         && first.shape.gives_same_rows(&ready.shape)
         && first.intake.event_time == ready.intake.event_time
-        && first.intake.source_state.is_none()
-        && ready.intake.source_state.is_none()
+        && first.intake.polled.is_none()
+        && ready.intake.polled.is_none()
         && (ready.intake.key.is_none() || group.iter().all(|other| other.ready.intake.key != ready.intake.key))
 }
 
@@ -234,6 +234,7 @@ impl Services {
             let Some(Push { ready: first, .. }) = group.first() else {
                 return Ok(Done::nothing(&dataset));
             };
+            check_not_polled(first, &summary)?;
             let schema = first.shape.announcement(&summary)?;
             let (mut merged, mut is_stream) = (false, false);
             let written = match (slices.take(), &first.rows) {
@@ -260,7 +261,7 @@ impl Services {
             let events = merged.then_some(rows);
             let additions = Additions {
                 schema,
-                source_state: first.intake.source_state.as_ref(),
+                source_state: first.intake.polled.as_ref().and_then(|polled| polled.after.as_ref()),
                 receipts: &receipts(group, events),
             };
             let made = append(&summary.state, &additions, written)?;
@@ -357,7 +358,9 @@ impl Services {
         slices: WrittenSlices,
     ) -> Result<WrittenSlices> {
         let next = summary.state.next_offset();
-        if slices.first_offset == next && slices.system_time >= summary.state.system_time() {
+        if slices.first_offset == next
+            && slices.system_time.timestamp_millis() >= summary.state.system_time().timestamp_millis()
+        {
             return Ok(slices);
         }
         metrics::counter!("jetway_ingest_rewrites_total").increment(1);
@@ -406,6 +409,17 @@ fn answer_known(group: &mut Vec<Push>, summary: &DatasetSummary) {
             let answer = known.outcome(push.ready.dataset.id, push.rows);
             push.answer(answer);
         }
+    }
+}
+
+/// Of two polls that have fetched the same, one is taken in.
+fn check_not_polled(ready: &Ready, summary: &DatasetSummary) -> Result<()> {
+    match &ready.intake.polled {
+        Some(polled) if polled.before.as_ref() != summary.state.source_state() => Err(Error::new(
+            ErrorKind::Conflict,
+            "somebody else pulled the dataset at the same moment, and nothing was added; pull again",
+        )),
+        _ => Ok(()),
     }
 }
 

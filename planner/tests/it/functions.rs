@@ -40,7 +40,7 @@ fn copy(source: &Path, target: &Path) {
 }
 
 /// Rows as the other implementation prints them: decimals as text.
-fn objects(batches: &[RecordBatch]) -> Vec<Value> {
+pub(crate) fn objects(batches: &[RecordBatch]) -> Vec<Value> {
     let mut writer = WriterBuilder::new()
         .with_explicit_nulls(true)
         .build::<_, LineDelimited>(Vec::new());
@@ -67,7 +67,7 @@ fn lines(text: &str) -> Vec<Value> {
     lines
 }
 
-fn expected(file: &str) -> Option<Vec<Value>> {
+pub(crate) fn expected(file: &str) -> Option<Vec<Value>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/odf-0.265")
         .join(file);

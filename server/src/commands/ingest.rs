@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// Add to the dataset; fail when it is not there.
     #[arg(long)]
     append: bool,
+    /// A text that makes sure that these rows are added once, however often the command is repeated with it.
+    #[arg(long, value_name = "TEXT")]
+    idempotency_key: Option<String>,
     /// Rows of each CSV or JSON file that are looked at to find the types of its columns; 0 means all of them.
     #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
     infer_rows: usize,
@@ -55,7 +58,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let mut client = args.connection.open().await?;
     let progress = progress_bar(source.bytes(), "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
     let schema = source.schema();
-    let command = command(&args.dataset, args.create, args.append);
+    let mut command = command(&args.dataset, args.create, args.append);
+    command
+        .options
+        .extend(args.idempotency_key.map(|key| ("idempotency_key".to_owned(), key)));
 
     let pushed = push::push(&mut client, command, schema, source.rows(progress.clone())).await;
     progress.finish_and_clear();

@@ -1,0 +1,194 @@
+//! SQL that adds rows: `INSERT INTO d (columns) SELECT ...` is an ingest of what its query gives.
+//!
+//! The rows have the columns of the dataset, so the SQL of its source is left out; its merge strategy applies. The query reads
+//! the heads that were there when it was planned, also that of the dataset itself.
+
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::Column;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::sql::parser::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{Insert, ObjectName, ObjectNamePart, Query, Statement as Ast, TableObject};
+use jetway_odf::chain::Vocabulary;
+
+use crate::summary::DatasetSummary;
+use crate::{Error, ErrorKind, Result, TableName};
+
+/// An INSERT that has been understood, but not planned.
+#[derive(Debug)]
+pub(crate) struct InsertStatement {
+    pub(crate) table: TableName,
+    /// As they were written; empty if they were not.
+    columns: Vec<String>,
+    /// What gives the rows.
+    pub(crate) query: SqlStatement,
+}
+
+impl InsertStatement {
+    /// The INSERT in a statement; none if it is something else.
+    ///
+    /// # Errors
+    /// `Unsupported` for forms of INSERT that do more than add rows, `InvalidSql` for names that are none.
+    pub(crate) fn from_statement(statement: SqlStatement) -> Result<Option<Self>> {
+        let SqlStatement::Statement(ast) = statement else {
+            return Ok(None);
+        };
+        let Ast::Insert(insert) = *ast else { return Ok(None) };
+        let query = check_form(&insert)?;
+        let TableObject::TableName(name) = &insert.table else {
+            return Err(unsupported("INSERT into a function"));
+        };
+        let parts = identifiers(name)?;
+        let table = match parts.as_slice() {
+            [table] => TableName::parse(None, None, table),
+            [schema, table] => TableName::parse(None, Some(schema), table),
+            [catalog, schema, table] => TableName::parse(Some(catalog), Some(schema), table),
+            _ => Err(Error::new(
+                ErrorKind::InvalidSql,
+                format!("{name} names no dataset; write account.name or name"),
+            )),
+        }?;
+        let columns = insert
+            .columns
+            .iter()
+            .map(|column| match identifiers(column)?.as_slice() {
+                [column] => Ok(column.clone()),
+                _ => Err(Error::new(
+                    ErrorKind::InvalidSql,
+                    format!("{column} is no column name; write it without a table"),
+                )),
+            });
+        Ok(Some(Self {
+            table,
+            columns: columns.collect::<Result<_>>()?,
+            query: SqlStatement::Statement(Box::new(Ast::Query(query))),
+        }))
+    }
+
+    /// Gives the rows of the query the names and types of the dataset's columns.
+    ///
+    /// # Errors
+    /// `InvalidSql` for columns that are not there, that the node fills in, or that are too few or too many.
+    pub(crate) fn project(
+        &self,
+        session: &SessionState,
+        query: LogicalPlan,
+        summary: &DatasetSummary,
+    ) -> Result<LogicalPlan> {
+        let vocabulary = summary.state.vocabulary();
+        let given = query.schema().fields().len();
+        let names = self.names(&summary.schema, vocabulary);
+        if !names.is_empty() && names.len() != given {
+            return Err(Error::new(
+                ErrorKind::InvalidSql,
+                format!(
+                    "INSERT has values for {given} columns, and there are {} to fill: {}",
+                    names.len(),
+                    names.join(", ")
+                ),
+            ));
+        }
+        let mut columns = Vec::with_capacity(given);
+        for (index, (qualifier, field)) in query.schema().iter().enumerate() {
+            let name = names.get(index).map_or(field.name(), |name| name);
+            let value = Expr::Column(Column::from((qualifier, field)));
+            let value = match target(name, &summary.schema, vocabulary)? {
+                Some(data_type) if data_type != *field.data_type() => cast(value, data_type),
+                _ => value,
+            };
+            columns.push(value.alias(name));
+        }
+        let plan = LogicalPlanBuilder::from(query).project(columns)?.build()?;
+        Ok(session.optimize(&plan)?)
+    }
+
+    /// The columns to fill, in the order of the query's: all data columns unless others were written.
+    fn names(&self, schema: &Schema, vocabulary: &Vocabulary) -> Vec<String> {
+        if !self.columns.is_empty() {
+            return self.columns.clone();
+        }
+        let system = vocabulary.names();
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        names.filter(|name| !system.contains(&name.as_str())).collect()
+    }
+}
+
+/// The type that a column is filled with; none if the dataset has no columns yet.
+fn target(name: &str, schema: &Schema, vocabulary: &Vocabulary) -> Result<Option<DataType>> {
+    if *name == vocabulary.offset || *name == vocabulary.system_time {
+        return Err(Error::new(
+            ErrorKind::InvalidSql,
+            format!("column \"{name}\" is filled in by the node; leave it out"),
+        ));
+    }
+    if schema.fields().is_empty() {
+        return Ok(None);
+    }
+    let mut fields = schema.fields().iter();
+    match fields.find(|field| field.name() == name) {
+        Some(field) => Ok(Some(field.data_type().clone())),
+        None => {
+            let known = schema.fields().iter().map(|field| field.name().as_str()).take(50);
+            Err(
+                Error::new(ErrorKind::InvalidSql, format!("the dataset has no column \"{name}\""))
+                    .with_context("columns", known.collect::<Vec<_>>().join(", ")),
+            )
+        }
+    }
+}
+
+/// The query of a plain INSERT.
+fn check_form(insert: &Insert) -> Result<Box<Query>> {
+    let extras = [
+        (insert.or.is_some() || insert.on.is_some(), "INSERT with ON CONFLICT"),
+        (insert.overwrite || insert.replace_into, "INSERT that replaces rows"),
+        (
+            insert.ignore || insert.priority.is_some(),
+            "INSERT with MySQL's options",
+        ),
+        (
+            insert.returning.is_some() || insert.output.is_some(),
+            "INSERT with RETURNING",
+        ),
+        (
+            insert.partitioned.is_some() || !insert.after_columns.is_empty(),
+            "INSERT into a partition",
+        ),
+        (
+            insert.settings.is_some() || insert.format_clause.is_some(),
+            "INSERT with settings",
+        ),
+        (
+            insert.multi_table_insert_type.is_some() || !insert.multi_table_into_clauses.is_empty(),
+            "INSERT into several tables",
+        ),
+        (
+            insert.table_alias.is_some() || insert.insert_alias.is_some() || !insert.assignments.is_empty(),
+            "INSERT in this form",
+        ),
+    ];
+    if let Some((_, what)) = extras.iter().find(|(there, _)| *there) {
+        return Err(unsupported(what));
+    }
+    insert
+        .source
+        .clone()
+        .ok_or_else(|| unsupported("INSERT without VALUES or SELECT"))
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{what} is not possible here; write INSERT INTO dataset (columns) SELECT ... or VALUES ..."),
+    )
+}
+
+/// The parts of a name; those that are not quoted mean lower case, as everywhere.
+fn identifiers(name: &ObjectName) -> Result<Vec<String>> {
+    let parts = name.0.iter().map(|part| match part {
+        ObjectNamePart::Identifier(ident) if ident.quote_style.is_some() => Ok(ident.value.clone()),
+        ObjectNamePart::Identifier(ident) => Ok(ident.value.to_ascii_lowercase()),
+        ObjectNamePart::Function(_) => Err(Error::new(ErrorKind::InvalidSql, format!("{name} is no name"))),
+    });
+    parts.collect()
+}
