@@ -16,6 +16,7 @@
 mod append;
 mod create;
 mod intake;
+mod pull;
 mod queue;
 mod receipt;
 mod rows;
@@ -33,8 +34,9 @@ use jetway_odf::metadata::MergeStrategy;
 use jetway_sources::ReadOptions;
 use tokio::sync::Semaphore;
 
-use crate::ingest::create::Creations;
+use crate::ingest::create::Turns;
 use crate::ingest::intake::Intake;
+pub use crate::ingest::pull::{PullOptions, PullOutcome};
 use crate::ingest::queue::{Queues, Ready, Rows};
 pub use crate::ingest::receipt::IdempotencyKey;
 pub(crate) use crate::ingest::receipt::Receipts;
@@ -145,7 +147,8 @@ pub(crate) struct Services {
 pub(crate) struct Ingest {
     services: Arc<Services>,
     queues: Queues,
-    creations: Creations,
+    creations: Turns,
+    pulls: Turns,
     waiting: Arc<Semaphore>,
 }
 
@@ -154,7 +157,8 @@ impl Ingest {
         let services = Arc::new(services);
         Self {
             queues: Queues::new(Arc::clone(&services)),
-            creations: Creations::default(),
+            creations: Turns::default(),
+            pulls: Turns::default(),
             waiting: Arc::new(Semaphore::new(WAITING_KIB)),
             services,
         }
@@ -264,13 +268,16 @@ impl Ingest {
             evolves: intake.evolves || intake::declares_columns(read),
             ..intake
         };
-        let options = ReadOptions {
-            temp_dir: self.services.temp_dir.clone(),
-            ..ReadOptions::default()
-        };
-        let rows = jetway_sources::read(read, file, &options).await?;
+        let rows = jetway_sources::read(read, file, &self.read_options()).await?;
         let rows = BatchStream::new(rows.schema(), rows.map_err(Error::from));
         self.take_in(subject, dataset, &summary, intake, rows).await
+    }
+
+    fn read_options(&self) -> ReadOptions {
+        ReadOptions {
+            temp_dir: self.services.temp_dir.clone(),
+            ..ReadOptions::default()
+        }
     }
 
     /// Takes rows into a root dataset.
@@ -345,7 +352,7 @@ impl Ingest {
                 return self.queues.push(ready(Rows::Slices(slices))).await;
             }
         }
-        if count == 0 && intake.source_state.is_none() && shape.announcement(summary)?.is_none() {
+        if count == 0 && intake.polled.is_none() && shape.announcement(summary)?.is_none() {
             return Ok(IngestOutcome {
                 dataset: dataset.id,
                 rows: 0,

@@ -36,7 +36,7 @@ mod update;
 pub use catalog::{Access, DatasetCatalog, PinnedDataset};
 pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
-pub use ingest::{IdempotencyKey, IfExists, IfNotExists, IngestOutcome, IngestRequest};
+pub use ingest::{IdempotencyKey, IfExists, IfNotExists, IngestOutcome, IngestRequest, PullOptions, PullOutcome};
 pub use name::{CATALOG, TableName};
 pub use planner::{Planner, PlannerOptions, TableEntry};
 pub use read_index::CompactOutcome;

@@ -11,7 +11,7 @@ use datafusion::sql::parser::Statement as SqlStatement;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use jetway_odf::identity::DatasetId;
+use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{GarbageOptions, GarbageReport};
 
@@ -25,8 +25,8 @@ use crate::session::Engine;
 use crate::summary::{DatasetSummary, SummaryCache};
 use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
-    IngestRequest, Pin, PinnedDataset, Result, Rewrite, RewriteOutcome, Statement, Subject, TableName, Update, policy,
-    rewrite,
+    IngestRequest, Pin, PinnedDataset, PullOptions, PullOutcome, Result, Rewrite, RewriteOutcome, Statement, Subject,
+    TableName, Update, policy, rewrite,
 };
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
@@ -176,7 +176,7 @@ impl Planner {
     /// whatever the stream itself fails with.
     pub async fn ingest(&self, subject: &Subject, request: IngestRequest, rows: BatchStream) -> Result<IngestOutcome> {
         let outcome = self.shared.ingest.run(subject, request, rows).await?;
-        self.ingested(subject, &outcome);
+        self.added(subject, outcome.dataset, outcome.head, outcome.events);
         Ok(outcome)
     }
 
@@ -193,7 +193,19 @@ impl Planner {
         file: jetway_sources::Input,
     ) -> Result<IngestOutcome> {
         let outcome = self.shared.ingest.file(subject, &request, file).await?;
-        self.ingested(subject, &outcome);
+        self.added(subject, outcome.dataset, outcome.head, outcome.events);
+        Ok(outcome)
+    }
+
+    /// Takes in what the polling source of a dataset has that is new. Each file is a commit of its own: if a later one fails,
+    /// the earlier ones are in, and the next pull goes on behind them. Nothing is committed when nothing changed.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the dataset has no polling source, or its data cannot be read as the source says; `Unavailable`
+    /// when the source does not answer; `Conflict` when somebody else pulled at the same moment; those of [`Self::ingest`].
+    pub async fn pull(&self, subject: &Subject, name: &TableName, options: PullOptions) -> Result<PullOutcome> {
+        let outcome = self.shared.ingest.pull(subject, name, options).await?;
+        self.added(subject, outcome.dataset, outcome.head, outcome.events);
         Ok(outcome)
     }
 
@@ -232,15 +244,14 @@ impl Planner {
         rows: BatchStream,
     ) -> Result<IngestOutcome> {
         let outcome = self.shared.ingest.insert(subject, dataset, summary, key, rows).await?;
-        self.ingested(subject, &outcome);
+        self.added(subject, outcome.dataset, outcome.head, outcome.events);
         Ok(outcome)
     }
 
     /// Merges small slices in the background when there are many.
-    fn ingested(&self, subject: &Subject, outcome: &IngestOutcome) {
-        let indexes = &self.shared.indexes;
-        if self.shared.compact_in_background && outcome.events > 0 && indexes.grew(outcome.dataset, outcome.head) {
-            self.compact_later(subject, outcome.dataset);
+    fn added(&self, subject: &Subject, dataset: DatasetId, head: Multihash, events: u64) {
+        if self.shared.compact_in_background && events > 0 && self.shared.indexes.grew(dataset, head) {
+            self.compact_later(subject, dataset);
         }
     }
 

@@ -19,14 +19,14 @@ use crate::ingest::shape::{Shape, SystemColumns};
 use crate::ingest::{IfExists, Ingest, IngestOutcome, IngestRequest};
 use crate::{BatchStream, Error, ErrorKind, Result, Subject, TableName};
 
-/// Datasets that are being made in this process.
+/// Names that one at a time works on in this process.
 #[derive(Debug, Default)]
-pub(super) struct Creations {
+pub(super) struct Turns {
     turns: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
 }
 
-impl Creations {
-    /// Waits until nobody else makes a dataset of that name.
+impl Turns {
+    /// Waits until nobody else works on a dataset of that name.
     pub(super) async fn turn(&self, subject: &Subject, table: &TableName) -> OwnedMutexGuard<()> {
         let name = match table {
             TableName::Alias(DatasetAlias { account: None, name }) => format!("{}/{name}", subject.name()),

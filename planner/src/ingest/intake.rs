@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use jetway_odf::chain::ChainState;
-use jetway_odf::metadata::{AddPushSource, MergeStrategy, ReadStep, ReadStepCsv, SourceState, Transform};
+use jetway_odf::metadata::{
+    AddPushSource, MergeStrategy, ReadStep, ReadStepCsv, SetPollingSource, SourceState, Transform,
+};
 
 use crate::ingest::IngestRequest;
 use crate::ingest::receipt::IdempotencyKey;
@@ -19,14 +21,35 @@ pub(super) struct Intake {
     pub(super) merge: MergeStrategy,
     /// When rows happened that do not say it; at the commit if this is absent.
     pub(super) event_time: Option<DateTime<Utc>>,
-    /// Where the polled source stands after the rows.
-    pub(super) source_state: Option<SourceState>,
+    /// For rows that were polled.
+    pub(super) polled: Option<Polled>,
     /// Whether columns that the dataset does not have are added to it.
     pub(super) evolves: bool,
     pub(super) key: Option<IdempotencyKey>,
 }
 
+/// Where a polled source stands.
+#[derive(Debug, Clone)]
+pub(super) struct Polled {
+    /// When the rows were fetched. If it is another one at the commit, somebody else has polled meanwhile.
+    pub(super) before: Option<SourceState>,
+    /// After the rows.
+    pub(super) after: Option<SourceState>,
+}
+
 impl Intake {
+    /// What the dataset's polling source says.
+    pub(super) fn of_poll(source: &SetPollingSource, event_time: Option<DateTime<Utc>>, polled: Polled) -> Self {
+        Self {
+            preprocess: source.preprocess.clone(),
+            merge: source.merge.clone(),
+            event_time,
+            polled: Some(polled),
+            evolves: declares_columns(&source.read),
+            key: None,
+        }
+    }
+
     /// What the dataset's push source and the request say.
     ///
     /// # Errors
@@ -37,7 +60,7 @@ impl Intake {
             preprocess: source.and_then(|source| source.preprocess.clone()),
             merge: source.map_or(MergeStrategy::Append {}, |source| source.merge.clone()),
             event_time: request.event_time,
-            source_state: None,
+            polled: None,
             evolves: request.evolve_schema,
             key: request.idempotency_key.clone(),
         })
@@ -88,6 +111,19 @@ pub(super) fn push_source<'a>(state: &'a ChainState, name: Option<&str>) -> Resu
             "the dataset has several push sources and none is called \"default\"; say which one".to_owned(),
         )),
     }
+}
+
+/// The polling source of a dataset.
+///
+/// # Errors
+/// `InvalidArgument` for a dataset that has none.
+pub(super) fn polling_source(state: &ChainState) -> Result<&SetPollingSource> {
+    state.polling_source().map(AsRef::as_ref).ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            "the dataset has no polling source, so there is nothing to pull from; set one, or push rows",
+        )
+    })
 }
 
 /// How the push source reads files.

@@ -11,9 +11,9 @@ use jetway_odf::manifest::read_manifests;
 use jetway_odf::metadata::MetadataEvent;
 use jetway_planner::{
     BatchStream, DatasetCatalog, ErrorKind, IdempotencyKey, IfExists, IfNotExists, IngestOutcome, IngestRequest,
-    Planner, Result, TableName,
+    Planner, PullOptions, Result, TableName,
 };
-use jetway_sources::{Content, Input};
+use jetway_sources::{Content, FetchOptions, Input};
 use serde_json::Value;
 
 use crate::catalog::Fixture;
@@ -168,6 +168,92 @@ async fn files_become_the_events_that_another_implementation_made_of_them() {
             );
         }
     }
+}
+
+fn pull_options(folder: &Path) -> PullOptions {
+    PullOptions {
+        fetch: FetchOptions {
+            base_dir: Some(folder.to_owned()),
+            ..FetchOptions::local()
+        },
+        ..PullOptions::default()
+    }
+}
+
+/// Polled files become blocks of their own; a pull that finds nothing new leaves nothing.
+#[tokio::test]
+async fn polled_files_become_the_events_that_another_implementation_made_of_them() {
+    let fixture = Fixture::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    let put = |name: &str, text: &[u8]| std::fs::write(folder.path().join("in").join(name), text).unwrap();
+    for name in ["poll-2024-02-01.csv", "poll-2024-02-02.csv"] {
+        put(name, &std::fs::read(data(&format!("inputs/{name}"))).unwrap());
+    }
+    fixture
+        .add(&std::fs::read_to_string(data("manifests/polling.yaml")).unwrap())
+        .await;
+    let name = table("files.polled");
+    let pull = || fixture.planner.pull(&fixture.alice, &name, pull_options(folder.path()));
+    let outcome = pull().await.unwrap();
+    assert_eq!((outcome.files, outcome.rows, outcome.events), (2, 5, 5));
+    let rows = fixture.sql("SELECT * FROM \"files.polled\"").await.unwrap();
+    let events = expected("files.polled.events.ndjson").unwrap();
+    assert_eq!(without_system_time(objects(&rows)), without_system_time(events));
+    let again = pull().await.unwrap();
+    assert_eq!((again.files, again.changed, again.head), (0, false, outcome.head));
+
+    // A file that says nothing new still moves the source on.
+    put(
+        "poll-2024-02-03.csv",
+        b"id,name,score\n1,ann,1.75\n2,bob,2.5\n3,cid,9\n",
+    );
+    let known = pull().await.unwrap();
+    assert_eq!((known.files, known.events, known.changed), (1, 0, true));
+    assert!(!pull().await.unwrap().changed);
+
+    // A bad row leaves nothing, and says where it is.
+    put("poll-2024-02-04.csv", b"id,name,score\n1,ann,2\n2,bob,high\n");
+    let error = pull().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("poll-2024-02-04.csv"), "{error}");
+    assert_eq!(fixture.dataset("files.polled").await.head, known.head);
+}
+
+#[tokio::test]
+async fn pulls_at_the_same_moment_take_a_file_in_once() {
+    let fixture = Fixture::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("one.csv"), "n\n1\n2\n").unwrap();
+    fixture
+        .add(
+            "kind: DatasetSnapshot\nversion: 1\ncontent:\n  name: files.polled\n  kind: Root\n  metadata:\n    - kind: \
+             SetPollingSource\n      fetch: {kind: FilesGlob, path: \"*.csv\"}\n      read: {kind: Csv, header: true}\n      \
+             merge: {kind: Append}\n",
+        )
+        .await;
+    let planners: Vec<Planner> = (0..2).map(|_| fixture.another_planner()).collect();
+    let name = table("files.polled");
+    let pulls = (0..6).map(|number| planners[number % 2].pull(&fixture.alice, &name, pull_options(folder.path())));
+    let mut files = 0;
+    for outcome in futures::future::join_all(pulls).await {
+        match outcome {
+            Ok(outcome) => files += outcome.files,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
+        }
+    }
+    assert_eq!(files, 1);
+    assert_eq!(fixture.rows("SELECT count(*) FROM \"files.polled\"").await, ["2"]);
+    let pushed = fixture
+        .ingest(IngestRequest::append(table("files.polled")), stock(&[("a", 1)]))
+        .await;
+    assert_eq!(pushed.unwrap_err().kind(), ErrorKind::Unsupported);
+    fixture.push("pushed", vec![stock(&[("a", 1)])]).await.unwrap();
+    let pulled = fixture
+        .planner
+        .pull(&fixture.alice, &table("pushed"), pull_options(folder.path()))
+        .await;
+    assert_eq!(pulled.unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
 #[tokio::test]
