@@ -21,9 +21,13 @@ Examples:
   jetway serve                                     start a node; its state goes to ./jetway-data
   jetway ingest trades.csv --dataset admin/trades  push a file into a dataset
   jetway sql \"SELECT count(*) FROM trades\"         ask it
+  jetway add trades.yaml                           make a dataset from its manifest
+  jetway list                                      which datasets there are; also log, tail, inspect
+  jetway verify                                    check every hash, size and row of them
   jetway config > jetway.yaml                      all options with their defaults
 
-Commands that talk to a node take its address and your credentials from --url, --user, --password
+Commands on datasets work without a node, or beside one, on the folder or bucket of --repository.
+Those that talk to a node take its address and your credentials from --url, --user, --password
 and --token, or from JETWAY_URL, JETWAY_USER, JETWAY_PASSWORD and JETWAY_TOKEN.";
 
 /// An Arrow Flight data gateway: datasets as verifiable chains in object storage, SQL over them at wire speed.

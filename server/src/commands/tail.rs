@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let mut stdout = std::io::BufWriter::new(std::io::stdout());
     let mut printer = Printer::new(args.output, with_signs(&statement.schema(), op), 0);
     while let Some(batch) = rows.next().await {
-        printer.print(&mut stdout, &signed(batch?, op)?)?;
+        printer.print(&mut stdout, &signed(&batch?, op)?)?;
     }
     printer.finish(&mut stdout)?;
     stdout.flush()?;
@@ -98,7 +98,7 @@ fn with_signs(schema: &SchemaRef, op: Option<usize>) -> SchemaRef {
 }
 
 /// The rows with operations as text.
-fn signed(batch: RecordBatch, op: Option<usize>) -> Result<RecordBatch> {
+fn signed(batch: &RecordBatch, op: Option<usize>) -> Result<RecordBatch> {
     let columns = batch.columns().iter().enumerate().map(|(index, column)| {
         let operations = column.as_primitive_opt::<Int32Type>().filter(|_| Some(index) == op);
         match operations {
