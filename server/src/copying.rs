@@ -25,7 +25,7 @@ pub(crate) struct Copying {
     parallel: usize,
     /// How the outcome is printed.
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    pub(crate) output: Output,
 }
 
 /// What a copy has done.

@@ -205,6 +205,11 @@ pub(crate) struct NamePattern {
 }
 
 impl DatasetArgument {
+    /// Whether it is the very name of a dataset, and no pattern.
+    pub(crate) fn is_name_of(&self, dataset: &RegisteredDataset, subject: &Subject) -> bool {
+        matches!(self, Self::Name(_)) && self.fits(dataset, subject)
+    }
+
     fn fits(&self, dataset: &RegisteredDataset, subject: &Subject) -> bool {
         match self {
             Self::Name(TableName::Id(id)) => dataset.id == *id,

@@ -1,4 +1,4 @@
-//! `jetway pull`: copies a dataset here.
+//! `jetway pull`: takes in what polling sources have that is new, or copies a dataset here.
 
 use anyhow::{Context, Result, bail};
 use jetway_odf::identity::DatasetAlias;
@@ -6,10 +6,14 @@ use jetway_odf::transfer::Place as Copied;
 use jetway_planner::{Access, DatasetCatalog, ErrorKind};
 
 use crate::copying::{Copying, location};
-use crate::workspace::{Place, Workspace};
+use crate::workspace::{DatasetArgument, Place, Workspace};
+
+mod poll;
 
 const EXAMPLES: &str = "\
 Examples:
+  jetway pull weather 'net.*'               what their sources have that is new
+  jetway pull --all --output json
   jetway pull --from https://node.example.org/alice/trades
   jetway pull --from s3://bucket/datasets --dataset trades --as alice/trades
   jetway pull --from /mnt/backup/fed01...
@@ -17,13 +21,22 @@ Examples:
 The copy is the same to the byte. What is here already is not fetched again, and a copy that was cut
 off goes on where it stopped. Objects that rows link to are not copied.";
 
-/// Copy a dataset from a node, a bucket or a folder.
+/// Take in what polling sources have that is new, or copy a dataset from a node, a bucket or a folder.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// Datasets with a polling source: NAME, ACCOUNT/NAME, a DID, or a pattern such as 'net.*'.
+    #[arg(required_unless_present_any = ["from", "all"], conflicts_with_all = ["from", "all"])]
+    names: Vec<DatasetArgument>,
+    /// All datasets with a polling source.
+    #[arg(long, conflicts_with = "from")]
+    all: bool,
+    /// Fetch also sources that do not say what state they are in: all of their rows come once more.
+    #[arg(long, conflicts_with = "from")]
+    fetch_uncacheable: bool,
     /// A dataset as http(s)://HOST/ACCOUNT/NAME or as a folder (file:///PATH/ID, s3://BUCKET/PREFIX/ID), or a repository.
     #[arg(long, value_name = "URL")]
-    from: String,
+    from: Option<String>,
     /// Which dataset of the repository or node, by name or DID.
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
@@ -37,13 +50,17 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
+    let Some(from) = &args.from else {
+        let workspace = args.place.open().await?;
+        return poll::run(&workspace, &args.names, args.fetch_uncacheable, args.copying.output).await;
+    };
     let workspace = args.place.open_or_create().await?;
     let token = args.copying.token.as_ref();
-    let (source, name_there) = location::source(&args.from, args.dataset.as_deref(), token, &workspace).await?;
+    let (source, name_there) = location::source(from, args.dataset.as_deref(), token, &workspace).await?;
     let id = source
         .dataset_id()
         .await?
-        .with_context(|| format!("there is no dataset at {}", args.from))?;
+        .with_context(|| format!("there is no dataset at {from}"))?;
     let (target, alias, is_new) = match workspace
         .catalog
         .resolve_id(&workspace.subject, &id, Access::Write)

@@ -13,6 +13,7 @@ mod forge;
 mod inspect;
 mod list;
 mod log;
+mod pull;
 mod tail;
 mod upkeep;
 mod verify;
