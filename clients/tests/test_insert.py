@@ -1,5 +1,7 @@
 """Rows that come in by SQL, and pushes that are sent twice, through the ADBC driver."""
 
+import json
+
 import adbc_driver_flightsql
 import adbc_driver_manager
 import data
@@ -42,9 +44,9 @@ def test_mistakes_in_an_insert_add_nothing(cursor, table, count):
     cursor.adbc_ingest(table, pa.table({"n": [1]}), mode="create")
     for statement, word in [
         (f"INSERT INTO {table} VALUES (1, 2)", "2 columns"),
-        (f"INSERT INTO {table} (m) VALUES (1)", "m"),
+        (f"INSERT INTO {table} (m) VALUES (1)", 'no column "m"'),
         (f"INSERT INTO {table} VALUES ('many')", "many"),
-        (f"INSERT INTO no_such_{table} VALUES (1)", "no_such"),
+        (f"INSERT INTO no_such_{table} VALUES (1)", "no such dataset"),
     ]:
         with pytest.raises(adbc_driver_manager.Error, match=word):
             cursor.execute(statement)
@@ -59,3 +61,18 @@ def test_a_push_with_a_key_is_taken_in_once(node: Node, cursor, table, count):
             pusher.adbc_statement.set_options(**key)
             assert pusher.adbc_ingest(table, rows, mode="create_append") in (rows.num_rows, -1)
     assert count(table) == rows.num_rows
+
+
+def test_the_command_line_inserts_and_repeats_safely(node: Node, table, count, tmp_path):
+    token, file = node.token(table), tmp_path / "rows.csv"
+    file.write_text("n,name\n1,a\n2,b\n")
+    dataset = f"{ADMIN}/{table.replace('_', '-')}"
+    for _ in range(2):
+        pushed = node.client_command("ingest", str(file), "--dataset", dataset, "--idempotency-key", table, token=token)
+        assert pushed.returncode == 0, pushed.stderr
+        assert "2 rows" in pushed.stderr
+    assert count(table) == 2
+    answer = node.client_command("sql", f"INSERT INTO {table} VALUES (3, 'c')", "--output", "json", token=token)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == [{"count": 1}]
+    assert count(table) == 3
