@@ -8,7 +8,8 @@
 //! H( name, level | name, level | ... | H(type, values of leaf 1) | H(type, values of leaf 2) | ... )
 //! ```
 //!
-//! Leaves do not depend on each other, so columns can be hashed on several cores, see [`LogicalHasher::split`].
+//! Leaves do not depend on each other, so columns can be hashed side by side on one core, see [`ColumnHasher::update_all`], and on several
+//! cores, see [`LogicalHasher::split`].
 //!
 //! Structs have a peculiarity: whether a value under a null counts as null depends on the nulls of the whole batch. Other
 //! implementations feed what a Parquet reader gives them in batches of 10 000 rows, so struct columns are cut at the same
@@ -62,15 +63,7 @@ impl LogicalHasher {
     /// # Errors
     /// `Unsupported` if the batch is not of the schema.
     pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
-        if batch.num_columns() != self.columns.len() {
-            return Err(Error::unsupported("a batch does not have the columns of the schema")
-                .with_context("expected", self.columns.len())
-                .with_context("actual", batch.num_columns()));
-        }
-        self.columns
-            .iter_mut()
-            .zip(batch.columns())
-            .try_for_each(|(column, array)| column.update(array))
+        ColumnHasher::update_all(&mut self.columns, batch.columns())
     }
 
     /// The hash of all records so far.
@@ -86,7 +79,7 @@ impl LogicalHasher {
         self.hash.finish(digests)
     }
 
-    /// Takes the hasher apart, so that each column can be fed on its own thread. Every column must be fed all rows in
+    /// Takes the hasher apart, so that columns can be fed on several threads. Every column must be fed all rows in
     /// order; then its digest goes into [`LogicalHash::finish`].
     #[must_use]
     pub fn split(self) -> (LogicalHash, Vec<ColumnHasher>) {

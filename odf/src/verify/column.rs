@@ -1,17 +1,18 @@
-//! One column of a slice, read batch by batch: what its values must be, and their digest.
+//! Columns of a slice, read batch by batch: what their values must be, and their digests.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::cast;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Int64Type, TimeUnit, TimestampMillisecondType};
 use chrono::{DateTime, SecondsFormat, Utc};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{ColumnDigest, ColumnHasher, STRUCT_BATCH_ROWS};
-use crate::verify::object::Chunks;
+use crate::verify::object::{Chunks, Object};
 use crate::verify::report::{Finding, Problem};
 use crate::verify::walk::SliceTask;
 use crate::verify::work::Gauge;
@@ -78,40 +79,112 @@ impl Role {
     }
 }
 
-/// Reads a column to its end. Blocks.
-pub(super) fn read(
-    chunks: Chunks,
-    parquet: ArrowReaderMetadata,
-    task: ColumnTask,
+/// Reads columns to their ends, batch by batch side by side, so that they are hashed together. What goes wrong with one
+/// column does not concern the others. Blocks.
+pub(super) fn read_all(
+    object: &Object,
+    parquet: &ArrowReaderMetadata,
+    tasks: Vec<ColumnTask>,
     gauge: &Gauge,
-) -> Result<ColumnRead> {
-    let cost = Cost::of(&parquet, task.index);
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, parquet);
-    let columns = ProjectionMask::roots(builder.parquet_schema(), [task.index]);
-    let builder = builder.with_projection(columns).with_batch_size(cost.batch_rows());
-    let batches = builder.build().map_err(unreadable)?;
-    let mut hasher = task.hasher;
-    let mut checks = Checks::new(task.role, task.is_required);
-    for batch in batches {
+) -> Result<Vec<(String, Result<ColumnRead>)>> {
+    let costs: Vec<Cost> = tasks.iter().map(|task| Cost::of(parquet, task.index)).collect();
+    let batch_rows = costs.iter().map(Cost::batch_rows).min().unwrap_or(STRUCT_BATCH_ROWS);
+    let columns = tasks.into_iter().zip(costs);
+    let mut columns: Vec<Column> = columns
+        .map(|(task, cost)| Column::open(Chunks::of(object), parquet, task, cost, batch_rows))
+        .collect();
+    while columns.iter().any(|column| column.batches.is_some()) {
         gauge.go_on()?;
-        let batch = batch.map_err(unreadable)?;
-        let [array] = batch.columns() else {
-            return Err(Error::new(ErrorKind::Corrupt, "the column cannot be read by itself"));
-        };
-        checks.update(array);
-        if let Some(hasher) = &mut hasher {
-            hasher.update(array)?;
+        let (mut hashers, mut arrays, mut hashed) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, column) in columns.iter_mut().enumerate() {
+            if let Some(array) = column.next(gauge)
+                && let Some(hasher) = column.hasher.take()
+            {
+                hashers.push(hasher);
+                arrays.push(array);
+                hashed.push(index);
+            }
         }
-        gauge.decoded(cost.bytes_of(array.len()));
+        let failure = ColumnHasher::update_all(&mut hashers, &arrays).err();
+        for (index, hasher) in hashed.into_iter().zip(hashers) {
+            if let Some(column) = columns.get_mut(index) {
+                column.hasher = Some(hasher);
+            }
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
     }
-    Ok(ColumnRead {
-        digest: hasher.map(ColumnHasher::finish).transpose()?,
-        findings: checks
-            .finish()
-            .into_iter()
-            .map(|finding| finding.in_column(&task.name))
-            .collect(),
-    })
+    Ok(columns.into_iter().map(Column::finish).collect())
+}
+
+/// A column that is being read.
+struct Column {
+    name: String,
+    cost: Cost,
+    checks: Checks,
+    hasher: Option<ColumnHasher>,
+    /// Gone at the end.
+    batches: Option<ParquetRecordBatchReader>,
+    failure: Option<Error>,
+}
+
+impl Column {
+    fn open(chunks: Chunks, parquet: &ArrowReaderMetadata, task: ColumnTask, cost: Cost, batch_rows: usize) -> Self {
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, parquet.clone());
+        let columns = ProjectionMask::roots(builder.parquet_schema(), [task.index]);
+        let opened = builder.with_projection(columns).with_batch_size(batch_rows).build();
+        let (batches, failure) = match opened {
+            Ok(batches) => (Some(batches), None),
+            Err(error) => (None, Some(unreadable(error))),
+        };
+        Self {
+            name: task.name,
+            cost,
+            checks: Checks::new(task.role, task.is_required),
+            hasher: task.hasher,
+            batches,
+            failure,
+        }
+    }
+
+    /// The next values, looked at.
+    fn next(&mut self, gauge: &Gauge) -> Option<ArrayRef> {
+        let Some(batch) = self.batches.as_mut()?.next() else {
+            self.batches = None;
+            return None;
+        };
+        let read = match batch {
+            Ok(batch) => match batch.columns() {
+                [array] => Ok(Arc::clone(array)),
+                _ => Err(Error::new(ErrorKind::Corrupt, "the column cannot be read by itself")),
+            },
+            Err(error) => Err(unreadable(error)),
+        };
+        match read {
+            Ok(array) => {
+                self.checks.update(&array);
+                gauge.decoded(self.cost.bytes_of(array.len()));
+                Some(array)
+            }
+            Err(error) => {
+                self.batches = None;
+                self.failure = Some(error);
+                None
+            }
+        }
+    }
+
+    fn finish(self) -> (String, Result<ColumnRead>) {
+        if let Some(failure) = self.failure {
+            return (self.name, Err(failure));
+        }
+        let findings = self.checks.finish().into_iter();
+        let findings = findings.map(|finding| finding.in_column(&self.name)).collect();
+        let digest = self.hasher.map(ColumnHasher::finish).transpose();
+        let read = digest.map(|digest| ColumnRead { digest, findings });
+        (self.name, read)
+    }
 }
 
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {

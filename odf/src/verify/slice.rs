@@ -62,32 +62,35 @@ async fn check_rows(work: &Work, task: &SliceTask, object: &Arc<Object>, finding
         is_required: is_required(task, field.name()),
         hasher: hashers.get_mut(index).and_then(Option::take),
     });
-    let columns = columns.map(|column| {
-        let (chunks, parquet, gauge) = (Chunks::of(object), parquet.clone(), Arc::clone(&work.gauge));
-        let name = column.name.clone();
-        async move {
-            (
-                name,
-                work.run(move || column::read(chunks, parquet, column, &gauge)).await,
-            )
-        }
+    let groups = work.share(columns.collect()).into_iter().map(|columns| {
+        let (object, parquet, gauge) = (Arc::clone(object), parquet.clone(), Arc::clone(&work.gauge));
+        work.run(move || column::read_all(&object, &parquet, columns, &gauge))
     });
-    let columns = join_all(columns).await;
+    let groups = join_all(groups).await;
     if let Some(failure) = object.take_failure() {
         return Err(failure);
     }
 
-    let mut digests = Vec::with_capacity(columns.len());
-    for (name, read) in columns {
-        match read {
-            Ok(ColumnRead {
-                digest,
-                findings: found,
-            }) => {
-                digests.extend(digest);
-                findings.extend(found);
+    let mut digests = Vec::new();
+    for group in groups {
+        let columns = match group {
+            Ok(columns) => columns,
+            Err(error) => {
+                findings.push(Finding::new(Problem::Unreadable, chain_of(&error)));
+                continue;
             }
-            Err(error) => findings.push(Finding::new(Problem::Unreadable, chain_of(&error)).in_column(&name)),
+        };
+        for (name, read) in columns {
+            match read {
+                Ok(ColumnRead {
+                    digest,
+                    findings: found,
+                }) => {
+                    digests.extend(digest);
+                    findings.extend(found);
+                }
+                Err(error) => findings.push(Finding::new(Problem::Unreadable, chain_of(&error)).in_column(&name)),
+            }
         }
     }
     work.gauge

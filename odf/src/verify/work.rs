@@ -52,6 +52,19 @@ impl Work {
         self.threads.saturating_add(1)
     }
 
+    /// Pieces of work in as many groups as there are threads, the neighbours apart: those of one kind often stand together.
+    pub(super) fn share<T>(&self, pieces: Vec<T>) -> Vec<Vec<T>> {
+        let mut groups = Vec::new();
+        groups.resize_with(self.threads.min(pieces.len()), Vec::new);
+        let turns = groups.len().max(1);
+        for (index, piece) in pieces.into_iter().enumerate() {
+            if let Some(group) = groups.get_mut(index % turns) {
+                group.push(piece);
+            }
+        }
+        groups
+    }
+
     /// Runs work that takes time on a thread that may block. The inner result is that of the work; what went so wrong in
     /// it that it panicked is an error in it as well.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -1,14 +1,17 @@
 //! One slice: a Parquet file and its two hashes, made in one pass over the rows on all cores.
 //!
 //! ```text
-//!            ┌► lane: column 0 ─ encode, hash ─┐
-//!  batch ────┼► lane: column 1 ─ encode, hash ─┼─► row group ─► file lane: write, SHA3 ─► memory or pending file
-//!            └► ...                            ┘
+//!            ┌► lane: column 0 ─ encode ─┐
+//!  batch ────┼► lane: column 1 ─ encode ─┼─► row group ─► file lane: write, SHA3 ─► memory or pending file
+//!            ├► ...                      ┘
+//!            └► hash lane: columns side by side ──────────► logical hash
 //! ```
 //!
-//! Each column has a task of its own that encodes its pages and feeds its part of the logical hash while the values are
-//! in the cache; finished row groups are written and hashed behind them. Every channel is bounded.
+//! Each column has a task of its own that encodes its pages; one more for every few columns makes their part of the logical
+//! hash, because columns that are hashed side by side take little longer than one. Finished row groups are written and
+//! hashed behind them. Every channel is bounded.
 
+mod hash_lane;
 mod reread;
 mod sink;
 
@@ -16,7 +19,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, SchemaRef};
-use jetway_odf::hash::{ColumnDigest, ColumnHasher, LogicalHash, LogicalHasher};
+use jetway_odf::hash::{LogicalHash, LogicalHasher};
 use jetway_odf::identity::Multihash;
 use jetway_odf::storage::{DatasetStorage, ObjectSource};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -29,6 +32,7 @@ use parquet::schema::types::ColumnPath;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::compute::{Compute, Task};
+use crate::ingest::slice::hash_lane::HashLane;
 use crate::ingest::slice::sink::Sink;
 use crate::{Error, ErrorKind, Result};
 
@@ -54,6 +58,7 @@ pub(crate) struct SliceWriter {
     compute: Compute,
     schema: SchemaRef,
     lanes: Vec<Lane>,
+    hash_lanes: Vec<HashLane>,
     hash: LogicalHash,
     factory: ArrowRowGroupWriterFactory,
     file: FileLane,
@@ -86,10 +91,10 @@ impl SliceWriter {
         let lanes = schema
             .fields()
             .iter()
-            .zip(hashers)
             .zip(writers)
-            .map(|((field, hasher), writers)| Lane::start(&compute, Arc::clone(field), hasher, writers))
+            .map(|(field, writers)| Lane::start(&compute, Arc::clone(field), writers))
             .collect();
+        let hash_lanes = HashLane::start_all(&compute, &schema, hashers);
         let file = FileLane {
             compute: compute.clone(),
             writer: Some(file),
@@ -100,6 +105,7 @@ impl SliceWriter {
             compute,
             schema,
             lanes,
+            hash_lanes,
             hash,
             factory,
             file,
@@ -118,6 +124,9 @@ impl SliceWriter {
             rest = rest.slice(rows, rest.num_rows() - rows);
             for (lane, column) in self.lanes.iter_mut().zip(piece.columns()) {
                 lane.send(LaneInput::Values(Arc::clone(column))).await?;
+            }
+            for lane in &mut self.hash_lanes {
+                lane.send(&piece).await?;
             }
             self.rows += rows as u64;
             self.group_rows += rows;
@@ -141,6 +150,9 @@ impl SliceWriter {
         }
         let mut hashed = Vec::with_capacity(self.lanes.len());
         for lane in self.lanes {
+            lane.finish().await?;
+        }
+        for lane in self.hash_lanes {
             hashed.extend(lane.finish().await?);
         }
         let (writer, schema) = (self.file.idle().await?, self.schema);
@@ -194,22 +206,16 @@ enum LaneInput {
     },
 }
 
-/// The task that encodes and hashes one column, with everything nested in it.
+/// The task that encodes one column, with everything nested in it.
 #[derive(Debug)]
 struct Lane {
     sender: Option<mpsc::Sender<LaneInput>>,
-    task: Option<Task<Result<Option<ColumnDigest>>>>,
+    task: Option<Task<Result<()>>>,
 }
 
 impl Lane {
-    fn start(
-        compute: &Compute,
-        field: FieldRef,
-        mut hasher: ColumnHasher,
-        mut writers: Vec<ArrowColumnWriter>,
-    ) -> Self {
+    fn start(compute: &Compute, field: FieldRef, mut writers: Vec<ArrowColumnWriter>) -> Self {
         let (sender, mut inputs) = mpsc::channel(PIECES_AHEAD);
-        let hashes_now = !reread::is_needed(&field);
         let task = compute.spawn(async move {
             while let Some(input) = inputs.recv().await {
                 match input {
@@ -217,9 +223,6 @@ impl Lane {
                         let leaves = compute_leaves(&field, &values).map_err(encoding_failed)?;
                         for (leaf, writer) in leaves.iter().zip(&mut writers) {
                             writer.write(leaf).map_err(encoding_failed)?;
-                        }
-                        if hashes_now {
-                            hasher.update(&values)?;
                         }
                     }
                     LaneInput::EndGroup { next, done } => {
@@ -233,7 +236,7 @@ impl Lane {
                     }
                 }
             }
-            Ok(if hashes_now { Some(hasher.finish()?) } else { None })
+            Ok(())
         });
         Self {
             sender: Some(sender),
@@ -255,14 +258,13 @@ impl Lane {
         match self.task.take() {
             Some(task) => match task.join().await {
                 Ok(Err(error)) | Err(error) => error,
-                Ok(Ok(_)) => stopped(),
+                Ok(Ok(())) => stopped(),
             },
             None => stopped(),
         }
     }
 
-    /// The column's digest, unless it is to be taken from the file.
-    async fn finish(mut self) -> Result<Option<ColumnDigest>> {
+    async fn finish(mut self) -> Result<()> {
         self.sender = None;
         match self.task.take() {
             Some(task) => task.join().await?,

@@ -8,9 +8,13 @@ use arrow::datatypes::{DataType, Field};
 use super::leaf::LeafHasher;
 use super::types::leaf_types_of_field;
 use crate::error::{Error, Result};
+use crate::hash::sponge::{Sponge, absorb};
 
 /// How many rows of a struct column are hashed at once; part of the algorithm as other implementations run it.
 pub const STRUCT_BATCH_ROWS: usize = 10_000;
+
+/// Rows whose bytes are collected before they are hashed, few enough to stay in the cache.
+const PIECE_ROWS: usize = 4096;
 
 /// Hashes the values of one column.
 #[derive(Debug, Clone)]
@@ -72,8 +76,39 @@ impl ColumnHasher {
     /// # Errors
     /// `Unsupported` if the array is not of the column's type.
     pub fn update(&mut self, array: &ArrayRef) -> Result<()> {
+        Self::update_all(std::slice::from_mut(self), std::slice::from_ref(array))
+    }
+
+    /// Feeds the next rows of several columns, each its array. Eight columns together take about as long as one alone.
+    ///
+    /// # Errors
+    /// `Unsupported` if an array is not of its column's type, is missing or is longer than another one.
+    pub fn update_all(columns: &mut [Self], arrays: &[ArrayRef]) -> Result<()> {
+        let rows = arrays.first().map_or(0, |array| array.len());
+        if columns.len() != arrays.len() || arrays.iter().any(|array| array.len() != rows) {
+            return Err(Error::unsupported("a batch does not have the columns of the schema")
+                .with_context("expected", columns.len())
+                .with_context("actual", arrays.len()));
+        }
+        let mut start = 0;
+        while start < rows {
+            let length = (rows - start).min(PIECE_ROWS);
+            for (column, array) in columns.iter_mut().zip(arrays) {
+                column.push(&array.slice(start, length))?;
+            }
+            absorb(columns.iter_mut().flat_map(Self::sponges));
+            start += length;
+        }
+        Ok(())
+    }
+
+    fn sponges(&mut self) -> impl Iterator<Item = &mut Sponge> {
+        self.leaves.iter_mut().map(LeafHasher::sponge)
+    }
+
+    fn push(&mut self, array: &ArrayRef) -> Result<()> {
         let Some(mut pending) = self.pending.take() else {
-            return self.hash(array);
+            return self.push_leaves(array);
         };
         let mut start = 0;
         while start < array.len() {
@@ -82,7 +117,7 @@ impl ColumnHasher {
             pending.rows += taken;
             start += taken;
             if pending.rows == STRUCT_BATCH_ROWS {
-                self.hash_pending(&std::mem::take(&mut pending))?;
+                self.push_pending(&std::mem::take(&mut pending))?;
             }
         }
         self.pending = Some(pending);
@@ -95,7 +130,7 @@ impl ColumnHasher {
     /// As [`Self::update`].
     pub fn finish(mut self) -> Result<ColumnDigest> {
         if let Some(pending) = self.pending.take() {
-            self.hash_pending(&pending)?;
+            self.push_pending(&pending)?;
         }
         Ok(ColumnDigest {
             index: self.index,
@@ -103,10 +138,10 @@ impl ColumnHasher {
         })
     }
 
-    fn hash_pending(&mut self, pending: &Pending) -> Result<()> {
+    fn push_pending(&mut self, pending: &Pending) -> Result<()> {
         match pending.arrays.as_slice() {
             [] => Ok(()),
-            [array] => self.hash(array),
+            [array] => self.push_leaves(array),
             several => {
                 let arrays: Vec<&dyn Array> = several.iter().map(AsRef::as_ref).collect();
                 let array = concat(&arrays).map_err(|error| {
@@ -114,14 +149,14 @@ impl ColumnHasher {
                         .with_context("column", &self.name)
                         .with_source(error)
                 })?;
-                self.hash(&array)
+                self.push_leaves(&array)
             }
         }
     }
 
-    fn hash(&mut self, array: &ArrayRef) -> Result<()> {
+    fn push_leaves(&mut self, array: &ArrayRef) -> Result<()> {
         let mut leaves = self.leaves.iter_mut();
-        let result = hash_leaves(array, None, &mut leaves);
+        let result = each_leaf(array, None, &mut leaves);
         let result = match (result, leaves.next()) {
             (Ok(()), Some(_)) => Err(Error::unsupported("a batch has fewer nested columns than the schema")),
             (result, _) => result,
@@ -131,7 +166,7 @@ impl ColumnHasher {
 }
 
 /// Feeds the leaves under an array, depth first. `parent` holds the combined nulls of the structs around it.
-fn hash_leaves<'a>(
+fn each_leaf<'a>(
     array: &ArrayRef,
     parent: Option<&NullBuffer>,
     leaves: &mut impl Iterator<Item = &'a mut LeafHasher>,
@@ -149,12 +184,12 @@ fn hash_leaves<'a>(
         Some(parent) => parent
             .columns()
             .iter()
-            .try_for_each(|child| hash_leaves(child, nulls.as_ref(), leaves)),
+            .try_for_each(|child| each_leaf(child, nulls.as_ref(), leaves)),
         None => {
             let leaf = leaves
                 .next()
                 .ok_or_else(|| Error::unsupported("a batch has more nested columns than the schema"))?;
-            leaf.update(array, nulls)
+            leaf.push(array, nulls)
         }
     }
 }

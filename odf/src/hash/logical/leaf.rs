@@ -1,43 +1,36 @@
-//! The values of one leaf column, fed into its hash in large pieces.
+//! The values of one leaf column, as the bytes that are hashed.
 
 use std::ops::Range;
 
+use super::types::describe;
+use crate::error::{Error, Result};
+use crate::hash::sponge::Sponge;
 use arrow::array::types::ByteArrayType;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, GenericByteArray, OffsetSizeTrait};
 use arrow::array::{BinaryViewArray, StringViewArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::{BinaryType, DataType, LargeBinaryType, LargeUtf8Type, Utf8Type};
-use sha3::{Digest, Sha3_256};
-
-use super::types::describe;
-use crate::error::{Error, Result};
-
-/// Small values are collected up to this size before they are hashed.
-const PIECE: usize = 16 * 1024;
 
 /// What stands for a null of any type.
 const NULL: u8 = 0;
 
-/// Hashes the values of one leaf column.
+/// Collects the values of one leaf column for its hash.
 #[derive(Debug, Clone)]
 pub(super) struct LeafHasher {
     description: Vec<u8>,
-    sink: Sink,
+    sponge: Sponge,
 }
 
 impl LeafHasher {
     /// Starts with what is hashed of the type.
     pub(super) fn new(description: Vec<u8>) -> Self {
-        let mut sink = Sink {
-            hasher: Sha3_256::new(),
-            piece: Vec::new(),
-        };
-        sink.push(&description);
-        Self { description, sink }
+        let mut sponge = Sponge::new();
+        sponge.push(&description);
+        Self { description, sponge }
     }
 
-    /// Feeds an array, with `nulls` in place of its own.
-    pub(super) fn update(&mut self, array: &ArrayRef, nulls: Option<NullBuffer>) -> Result<()> {
+    /// Adds an array, with `nulls` in place of its own.
+    pub(super) fn push(&mut self, array: &ArrayRef, nulls: Option<NullBuffer>) -> Result<()> {
         let data_type = array.data_type();
         if describe(data_type)? != self.description {
             return Err(
@@ -45,53 +38,17 @@ impl LeafHasher {
             );
         }
         let values = Values::of(array)?;
-        Elements { values, nulls }.hash(0..array.len(), &mut self.sink);
+        Elements { values, nulls }.push(0..array.len(), &mut self.sponge);
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> [u8; 32] {
-        self.sink.flush();
-        self.sink.hasher.finalize().into()
-    }
-}
-
-/// A hasher with room before it, because many small updates are slow.
-#[derive(Debug, Clone)]
-struct Sink {
-    hasher: Sha3_256,
-    piece: Vec<u8>,
-}
-
-impl Sink {
-    #[inline]
-    fn push(&mut self, bytes: &[u8]) {
-        if bytes.len() >= PIECE {
-            self.flush();
-            self.hasher.update(bytes);
-            return;
-        }
-        self.piece.extend_from_slice(bytes);
-        if self.piece.len() >= PIECE {
-            self.flush();
-        }
+    /// Where the values are hashed.
+    pub(super) fn sponge(&mut self) -> &mut Sponge {
+        &mut self.sponge
     }
 
-    #[inline]
-    fn push_with_length(&mut self, bytes: &[u8]) {
-        self.push(&(bytes.len() as u64).to_le_bytes());
-        self.push(bytes);
-    }
-
-    fn push_nulls(&mut self, count: usize) {
-        self.piece.resize(self.piece.len() + count, NULL);
-        if self.piece.len() >= PIECE {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        self.hasher.update(&self.piece);
-        self.piece.clear();
+    pub(super) fn finish(self) -> [u8; 32] {
+        self.sponge.finish()
     }
 }
 
@@ -176,30 +133,30 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// Feeds values that are not null.
-    fn hash(&self, range: Range<usize>, sink: &mut Sink) {
+    /// Adds values that are not null.
+    fn push(&self, range: Range<usize>, sponge: &mut Sponge) {
         match self {
             Self::Fixed { bytes, width } => {
-                sink.push(
+                sponge.push(
                     bytes
                         .as_slice()
                         .get(range.start * width..range.end * width)
                         .unwrap_or_default(),
                 );
             }
-            Self::Bool(array) => range.for_each(|index| sink.push(&[u8::from(array.value(index)) + 1])),
-            Self::FixedBinary(array) => range.for_each(|index| sink.push_with_length(array.value(index))),
-            Self::Utf8(array) => hash_bytes(array, range, sink),
-            Self::LargeUtf8(array) => hash_bytes(array, range, sink),
-            Self::Utf8View(array) => range.for_each(|index| sink.push_with_length(array.value(index).as_bytes())),
-            Self::Binary(array) => hash_bytes(array, range, sink),
-            Self::LargeBinary(array) => hash_bytes(array, range, sink),
-            Self::BinaryView(array) => range.for_each(|index| sink.push_with_length(array.value(index))),
-            Self::List { offsets, items } => hash_lists(offsets, items, range, sink),
-            Self::LargeList { offsets, items } => hash_lists(offsets, items, range, sink),
+            Self::Bool(array) => range.for_each(|index| sponge.push(&[u8::from(array.value(index)) + 1])),
+            Self::FixedBinary(array) => range.for_each(|index| sponge.push_with_length(array.value(index))),
+            Self::Utf8(array) => push_bytes(array, range, sponge),
+            Self::LargeUtf8(array) => push_bytes(array, range, sponge),
+            Self::Utf8View(array) => range.for_each(|index| sponge.push_with_length(array.value(index).as_bytes())),
+            Self::Binary(array) => push_bytes(array, range, sponge),
+            Self::LargeBinary(array) => push_bytes(array, range, sponge),
+            Self::BinaryView(array) => range.for_each(|index| sponge.push_with_length(array.value(index))),
+            Self::List { offsets, items } => push_lists(offsets, items, range, sponge),
+            Self::LargeList { offsets, items } => push_lists(offsets, items, range, sponge),
             Self::FixedList { length, items } => range.for_each(|index| {
-                sink.push(&(*length as u64).to_le_bytes());
-                items.hash(index * length..(index + 1) * length, sink);
+                sponge.push(&(*length as u64).to_le_bytes());
+                items.push(index * length..(index + 1) * length, sponge);
             }),
         }
     }
@@ -215,46 +172,46 @@ impl<'a> Elements<'a> {
         }))
     }
 
-    fn hash(&self, range: Range<usize>, sink: &mut Sink) {
+    fn push(&self, range: Range<usize>, sponge: &mut Sponge) {
         let Some(nulls) = &self.nulls else {
-            return self.values.hash(range, sink);
+            return self.values.push(range, sponge);
         };
         let start = range.start;
         let mut next = 0;
         for (valid_start, valid_end) in nulls.inner().slice(start, range.len()).set_slices() {
-            sink.push_nulls(valid_start - next);
-            self.values.hash(start + valid_start..start + valid_end, sink);
+            sponge.push_repeated(NULL, valid_start - next);
+            self.values.push(start + valid_start..start + valid_end, sponge);
             next = valid_end;
         }
-        sink.push_nulls(range.len() - next);
+        sponge.push_repeated(NULL, range.len() - next);
     }
 }
 
-fn hash_bytes<T: ByteArrayType>(array: &GenericByteArray<T>, range: Range<usize>, sink: &mut Sink) {
+fn push_bytes<T: ByteArrayType>(array: &GenericByteArray<T>, range: Range<usize>, sponge: &mut Sponge) {
     let bytes = array.value_data();
-    hash_ranges(array.offsets(), range, |value| {
-        sink.push_with_length(bytes.get(value).unwrap_or_default())
+    each_range(array.offsets(), range, |value| {
+        sponge.push_with_length(bytes.get(value).unwrap_or_default())
     });
 }
 
-fn hash_lists<O: OffsetSizeTrait>(
+fn push_lists<O: OffsetSizeTrait>(
     offsets: &OffsetBuffer<O>,
     items: &Elements<'_>,
     range: Range<usize>,
-    sink: &mut Sink,
+    sponge: &mut Sponge,
 ) {
-    hash_ranges(offsets, range, |list| {
-        sink.push(&(list.len() as u64).to_le_bytes());
-        items.hash(list, sink);
+    each_range(offsets, range, |list| {
+        sponge.push(&(list.len() as u64).to_le_bytes());
+        items.push(list, sponge);
     });
 }
 
-/// Calls `hash` with the range of each value between two offsets.
-fn hash_ranges<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, range: Range<usize>, mut hash: impl FnMut(Range<usize>)) {
+/// Calls `each` with the range of each value between two offsets.
+fn each_range<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, range: Range<usize>, mut each: impl FnMut(Range<usize>)) {
     let offsets = offsets.get(range.start..=range.end).unwrap_or_default();
     for pair in offsets.windows(2) {
         if let [start, end] = pair {
-            hash(start.as_usize()..end.as_usize());
+            each(start.as_usize()..end.as_usize());
         }
     }
 }
