@@ -14,6 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   jetway pull weather 'net.*'               what their sources have that is new
   jetway pull --all --output json
+  jetway pull stations --env STATIONS_KEY   with a variable that the source's URL names
   jetway pull --from https://node.example.org/alice/trades
   jetway pull --from s3://bucket/datasets --dataset trades --as alice/trades
   jetway pull --from /mnt/backup/fed01...
@@ -31,9 +32,8 @@ pub(crate) struct Args {
     /// All datasets with a polling source.
     #[arg(long, conflicts_with = "from")]
     all: bool,
-    /// Fetch also sources that do not say what state they are in: all of their rows come once more.
-    #[arg(long, conflicts_with = "from")]
-    fetch_uncacheable: bool,
+    #[command(flatten)]
+    polling: poll::Polling,
     /// A dataset as http(s)://HOST/ACCOUNT/NAME or as a folder (file:///PATH/ID, s3://BUCKET/PREFIX/ID), or a repository.
     #[arg(long, value_name = "URL")]
     from: Option<String>,
@@ -52,7 +52,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<()> {
     let Some(from) = &args.from else {
         let workspace = args.place.open().await?;
-        return poll::run(&workspace, &args.names, args.fetch_uncacheable, args.copying.output).await;
+        return poll::run(&workspace, &args.names, &args.polling, args.copying.output).await;
     };
     let workspace = args.place.open_or_create().await?;
     let token = args.copying.token.as_ref();

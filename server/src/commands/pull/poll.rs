@@ -1,7 +1,5 @@
 //! Takes in what polling sources have that is new.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, bail};
 use futures::stream::{self, StreamExt};
 use jetway_control::RegisteredDataset;
@@ -12,11 +10,62 @@ use jetway_sources::FetchOptions;
 use serde::Serialize;
 
 use crate::cli::chain;
+use crate::config::Period;
 use crate::output::{Output, Table, counted, progress_bar};
 use crate::workspace::{DatasetArgument, Workspace};
 
 /// How many sources are fetched at the same time.
 const CONCURRENT_PULLS: usize = 4;
+
+/// What sources are allowed, and how patient the fetch is.
+#[derive(Debug, clap::Args)]
+#[group(id = "polling", multiple = true, conflicts_with = "from")]
+#[command(next_help_heading = "Polling")]
+pub(super) struct Polling {
+    /// A variable that sources may use as ${{ env.NAME }}; without a value, that of the environment. May be repeated.
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// Let `Pipe` steps of sources run their commands on this machine. Look at the manifests first.
+    #[arg(long)]
+    allow_pipe: bool,
+    /// Fetch also sources that do not say what state they are in: all of their rows come once more.
+    #[arg(long)]
+    fetch_uncacheable: bool,
+    /// How often a request that failed is repeated.
+    #[arg(long, default_value_t = FetchOptions::default().retries)]
+    retries: u32,
+    /// How long a server may send nothing.
+    #[arg(long, value_name = "PERIOD", default_value = "60s")]
+    idle_timeout: Period,
+}
+
+/// The name and value of a variable. Others than those that are named stay out of reach of sources, which somebody else may
+/// have written.
+fn variable(text: &str) -> Result<(String, String), String> {
+    if let Some((name, value)) = text.split_once('=') {
+        return Ok((name.to_owned(), value.to_owned()));
+    }
+    match std::env::var(text) {
+        Ok(value) => Ok((text.to_owned(), value)),
+        Err(_) => Err(format!("the environment has no variable {text}; write {text}=VALUE")),
+    }
+}
+
+impl Polling {
+    /// Whoever runs the command may read these files and reach these hosts anyway.
+    fn options(&self) -> PullOptions {
+        PullOptions {
+            fetch_uncacheable: self.fetch_uncacheable,
+            fetch: FetchOptions {
+                variables: self.env.iter().cloned().collect(),
+                allow_pipe: self.allow_pipe,
+                retries: self.retries,
+                idle_timeout: self.idle_timeout.duration(),
+                ..FetchOptions::local()
+            },
+        }
+    }
+}
 
 /// What became of one dataset.
 #[derive(Debug, Serialize)]
@@ -49,7 +98,7 @@ enum Pulled {
 pub(super) async fn run(
     workspace: &Workspace,
     names: &[DatasetArgument],
-    fetch_uncacheable: bool,
+    polling: &Polling,
     output: Output,
 ) -> Result<()> {
     let mut datasets = Vec::new();
@@ -63,7 +112,7 @@ pub(super) async fn run(
     let outcomes: Vec<Outcome> = stream::iter(datasets)
         .map(async |dataset| {
             bar.set_message(dataset.alias.to_string());
-            let result = pull(workspace, &dataset, fetch_uncacheable).await;
+            let result = pull(workspace, &dataset, polling.options()).await;
             bar.inc(1);
             Outcome {
                 id: dataset.id,
@@ -95,15 +144,7 @@ async fn is_polled(workspace: &Workspace, dataset: &RegisteredDataset) -> bool {
     state.await.is_ok_and(|state| state.polling_source().is_some())
 }
 
-async fn pull(workspace: &Workspace, dataset: &RegisteredDataset, fetch_uncacheable: bool) -> Result<Pulled> {
-    let options = PullOptions {
-        fetch_uncacheable,
-        // Whoever runs the command may read these files, reach these hosts and see these variables anyway.
-        fetch: FetchOptions {
-            variables: environment(),
-            ..FetchOptions::local()
-        },
-    };
+async fn pull(workspace: &Workspace, dataset: &RegisteredDataset, options: PullOptions) -> Result<Pulled> {
     let name = TableName::Id(dataset.id);
     let outcome = workspace.planner()?.pull(&workspace.subject, &name, options).await?;
     Ok(match (outcome.changed, outcome.uncacheable) {
@@ -115,14 +156,6 @@ async fn pull(workspace: &Workspace, dataset: &RegisteredDataset, fetch_uncachea
         (false, true) => Pulled::Uncacheable,
         (false, false) => Pulled::UpToDate,
     })
-}
-
-/// The variables that templates of sources may name.
-fn environment() -> BTreeMap<String, String> {
-    let variables = std::env::vars_os();
-    variables
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
 }
 
 fn table(outcomes: &[Outcome]) -> Table {
