@@ -47,7 +47,7 @@ pub(crate) async fn run(divide: usize, repeat: usize, report: &mut Report) -> Re
                 before * 1e3,
                 after * 1e3
             ),
-            format!("{:.0} times as fast", before / after),
+            format!("{:.1} times as fast", before / after),
             "",
         );
     }
