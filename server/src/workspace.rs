@@ -150,19 +150,6 @@ impl Workspace {
         Ok(found)
     }
 
-    /// The datasets of all names and patterns as in [`Self::registered`], each pinned at its head.
-    ///
-    /// # Errors
-    /// As [`Self::registered`], and when a head cannot be read.
-    pub(crate) async fn datasets(&self, names: &[DatasetArgument]) -> Result<Vec<PinnedDataset>> {
-        let registered = self.registered(names).await?;
-        let mut datasets = Vec::with_capacity(registered.len());
-        for dataset in registered {
-            datasets.push(self.pin(&dataset).await?);
-        }
-        Ok(datasets)
-    }
-
     /// A dataset pinned at its head.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! `jetway add`: makes datasets from manifests.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
