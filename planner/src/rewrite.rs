@@ -13,12 +13,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::physical_plan::execute_stream;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use jetway_odf::chain::{ChainState, Strictness};
+use jetway_odf::chain::{ChainState, Strictness, walk_back};
 use jetway_odf::codec::{EncodedBlock, ManifestVersion};
 use jetway_odf::hash::HashingWriter;
 use jetway_odf::identity::Multihash;
 use jetway_odf::metadata::{AddData, DataSlice, DatasetKind, MetadataEvent, OffsetInterval};
-use jetway_odf::storage::{DatasetStorage, HeadSwap, ObjectKind};
+use jetway_odf::storage::{DatasetStorage, HeadSwap, NamedObject, ObjectKind};
 
 use self::events::Step;
 use crate::ingest::SliceWriter;
@@ -110,7 +110,7 @@ pub(crate) async fn rewrite(
     Ok(outcome)
 }
 
-/// Stores the blocks and then moves the head.
+/// Stores the blocks and then moves the head, if all that the new chain names is there.
 async fn publish(dataset: &PinnedDataset, state: &ChainState, blocks: Vec<EncodedBlock>) -> Result<()> {
     let storage = &dataset.storage;
     stream::iter(blocks)
@@ -118,6 +118,7 @@ async fn publish(dataset: &PinnedDataset, state: &ChainState, blocks: Vec<Encode
         .buffer_unordered(CONCURRENCY)
         .try_collect::<()>()
         .await?;
+    check_complete(dataset, state.head()).await?;
     match storage.compare_and_swap_head(Some(dataset.head), state.head()).await? {
         HeadSwap::Swapped => Ok(()),
         HeadSwap::Conflict { .. } => Err(Error::new(
@@ -126,6 +127,35 @@ async fn publish(dataset: &PinnedDataset, state: &ChainState, blocks: Vec<Encode
         )
         .with_context("dataset", dataset.alias.to_string())),
     }
+}
+
+/// What was written, and is named by no chain yet, may have become garbage while the rest was written.
+async fn check_complete(dataset: &PinnedDataset, head: Multihash) -> Result<()> {
+    let storage = &dataset.storage;
+    let taken = |what: String| {
+        Error::new(
+            ErrorKind::Conflict,
+            "garbage collection took what the new history needs, and the dataset is as it was; run again, and let \
+             garbage collections have a longer `--grace` than this takes",
+        )
+        .with_context("dataset", dataset.alias.to_string())
+        .with_context("gone", what)
+    };
+    walk_back(storage, head, None)
+        .map(|block| match block {
+            Err(error) if error.kind() == jetway_odf::ErrorKind::NotFound => {
+                Err(taken("a block".to_owned()).with_source(error))
+            }
+            block => Ok(stream::iter(NamedObject::introduced_by(&block?.block.event)).map(Ok)),
+        })
+        .try_flatten()
+        .try_for_each_concurrent(CONCURRENCY, |object| async move {
+            match storage.object_size(object.kind, &object.hash).await? {
+                Some(size) if size == object.size => Ok(()),
+                _ => Err(taken(object.hash.to_string())),
+            }
+        })
+        .await
 }
 
 /// The chain to come.

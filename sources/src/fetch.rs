@@ -49,9 +49,8 @@ pub struct FetchedFile {
 /// the source does not answer.
 pub async fn fetch(step: &FetchStep, state: Option<&SourceState>, options: &FetchOptions) -> Result<Fetched> {
     match step {
-        FetchStep::Url { cache: Some(_), .. } | FetchStep::FilesGlob { cache: Some(_), .. } if state.is_some() => {
-            Ok(Fetched::Unchanged)
-        }
+        // Files of a pattern are fetched once each anyway.
+        FetchStep::Url { cache: Some(_), .. } if state.is_some() => Ok(Fetched::Unchanged),
         FetchStep::Url {
             url,
             event_time,

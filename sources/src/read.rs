@@ -116,7 +116,7 @@ pub async fn common_schema(format: Format, inputs: Vec<Input>, options: &ReadOpt
             (Some(Columns::Guessed(mut members)), Columns::Guessed(others))
                 if format != Format::Csv || members.names().eq(others.names()) =>
             {
-                members.merge(others);
+                members.merge(others)?;
                 Columns::Guessed(members)
             }
             (Some(Columns::Known(one)), Columns::Known(other)) if one == other => Columns::Known(one),

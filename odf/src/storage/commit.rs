@@ -29,7 +29,7 @@ pub enum CommitOutcome {
     },
     /// There was nothing to commit.
     Unchanged,
-    /// The head was not the expected one, so the blocks are not in the chain.
+    /// The head was not the expected one, so the blocks are not in the chain. The objects are stored, unless the dataset is gone.
     Conflict {
         /// What it was.
         actual: Option<Multihash>,
@@ -108,9 +108,14 @@ impl DatasetStorage {
         inserts: Vec<Insert>,
     ) -> Result<HeadSwap> {
         let id = self.id;
-        // A conflict that is there already is found before anything is written.
+        // A conflict that is there already is found before blocks are written. Objects go in all the same: the next attempt may
+        // name them, and their files are gone when this returns.
         let actual = self.head().await?;
         if actual != expected && actual != Some(new) {
+            if actual.is_some() {
+                let objects = inserts.into_iter().filter(|insert| insert.content != Content::Block);
+                self.insert_all(objects.collect()).await?;
+            }
             return Ok(HeadSwap::Conflict { actual });
         }
         self.check_objects(introduced).await?;

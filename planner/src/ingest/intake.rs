@@ -33,6 +33,8 @@ pub(super) struct Intake {
 pub(super) struct Polled {
     /// When the rows were fetched. If it is another one at the commit, somebody else has polled meanwhile.
     pub(super) before: Option<SourceState>,
+    /// The dataset's next offset when the rows were fetched.
+    pub(super) next_offset: u64,
     /// After the rows.
     pub(super) after: Option<SourceState>,
 }

@@ -104,6 +104,7 @@ impl Ingest {
         let rows = BatchStream::new(rows.schema(), rows.map_err(Error::from));
         let polled = Polled {
             before: before.cloned(),
+            next_offset: summary.state.next_offset(),
             after: state,
         };
         let intake = Intake::of_poll(source, event_time, polled);

@@ -26,6 +26,9 @@ use crate::{Access, Error, ErrorKind, PinnedDataset, Result, Subject};
 /// How many rows of waiting pushes go into one commit.
 const MAX_SHARED_ROWS: u64 = 512 * 1024;
 
+/// How many pushes go into one commit: a block with a receipt for each of them stays small.
+const MAX_SHARED_PUSHES: usize = 1024;
+
 /// How often a commit is tried when other processes are faster.
 const MAX_ATTEMPTS: u32 = 20;
 
@@ -171,6 +174,7 @@ fn can_share(group: &[Push], push: &Push) -> bool {
     let Some(first) = group.first() else { return false };
     let (ready, first) = (&push.ready, &first.ready);
     rows <= MAX_SHARED_ROWS
+        && group.len() < MAX_SHARED_PUSHES
         && matches!((&first.rows, &ready.rows), (Rows::Few(_), Rows::Few(_)))
         && first.subject == ready.subject
         && first.shape.gives_same_rows(&ready.shape)
@@ -275,7 +279,13 @@ impl Services {
                 .await?
             {
                 CommitOutcome::Committed { head } => {
-                    self.summaries.put(Arc::new(summary.append(&blocks, made.state)?)).await;
+                    match summary.append(&blocks, made.state) {
+                        Ok(summary) => self.summaries.put(Arc::new(summary)).await,
+                        // The rows are in. Whoever asks next makes the summary from the chain.
+                        Err(error) => {
+                            tracing::warn!(dataset = %dataset.alias, %error, "the summary of a dataset cannot be continued");
+                        }
+                    }
                     metrics::counter!("jetway_ingest_rows_total").increment(rows);
                     metrics::counter!("jetway_ingest_commits_total").increment(1);
                     return Ok(Done {
@@ -414,13 +424,18 @@ fn answer_known(group: &mut Vec<Push>, summary: &DatasetSummary) {
 
 /// Of two polls that have fetched the same, one is taken in.
 fn check_not_polled(ready: &Ready, summary: &DatasetSummary) -> Result<()> {
-    match &ready.intake.polled {
-        Some(polled) if polled.before.as_ref() != summary.state.source_state() => Err(Error::new(
-            ErrorKind::Conflict,
-            "somebody else pulled the dataset at the same moment, and nothing was added; pull again",
-        )),
-        _ => Ok(()),
+    let Some(polled) = &ready.intake.polled else {
+        return Ok(());
+    };
+    // A source without a state leaves no trace but its rows.
+    let is_traced = polled.after.is_some() || polled.next_offset == summary.state.next_offset();
+    if is_traced && polled.before.as_ref() == summary.state.source_state() {
+        return Ok(());
     }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        "somebody else added to the dataset while it was pulled, and nothing was added; pull again",
+    ))
 }
 
 /// What the block says about pushes with keys.

@@ -238,3 +238,31 @@ async fn slices_of_a_computed_dataset_stay() {
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     rewrite(&fixture, Rewrite::MetadataOnly).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_history_that_lost_a_slice_meanwhile_is_not_published() {
+    let fixture = Fixture::new().await;
+    fixture.push("d", vec![rows(0..10)]).await.unwrap();
+    let large = fixture.dataset("d").await;
+    for value in 10..14 {
+        fixture.push("d", vec![rows([value])]).await.unwrap();
+    }
+    let lost = events(&fixture)
+        .await
+        .into_iter()
+        .find_map(|event| event.new_data().cloned());
+    let lost = large
+        .storage
+        .object_path(ObjectKind::Data, &lost.unwrap().physical_hash);
+    large.storage.store().delete(&lost).await.unwrap();
+
+    let before = fixture.dataset("d").await.head;
+    let small = Rewrite::Slices {
+        max_bytes: 300_000_000,
+        max_rows: 10,
+    };
+    let error = rewrite(&fixture, small).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains("--grace"), "{error}");
+    assert_eq!(fixture.dataset("d").await.head, before);
+}

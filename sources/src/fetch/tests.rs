@@ -301,6 +301,25 @@ fn glob(order: SourceOrdering) -> FetchStep {
     }
 }
 
+#[tokio::test]
+async fn files_of_a_pattern_go_on_though_they_are_cached() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut step = glob(SourceOrdering::ByName);
+    let FetchStep::FilesGlob { path, cache, .. } = &mut step else {
+        unreachable!()
+    };
+    *path = format!("{}/poll-*.csv", folder.path().display());
+    *cache = Some(SourceCaching::Forever);
+    std::fs::write(folder.path().join("poll-2020-01-01.csv"), "a").unwrap();
+    let (first, _) = changed(fetch(&step, None, &options()).await.unwrap());
+    let again = fetch(&step, first.state.as_ref(), &options()).await.unwrap();
+    assert!(matches!(again, Fetched::Unchanged));
+    std::fs::write(folder.path().join("poll-2020-01-02.csv"), "b").unwrap();
+    let (next, text) = changed(fetch(&step, first.state.as_ref(), &options()).await.unwrap());
+    assert_eq!(text, "b");
+    assert_ne!(next.state, first.state);
+}
+
 async fn all(step: &FetchStep, options: &FetchOptions) -> Vec<(String, String, bool)> {
     let mut state: Option<SourceState> = None;
     let mut taken = Vec::new();

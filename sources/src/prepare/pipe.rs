@@ -26,6 +26,8 @@ struct Running {
     child: Child,
     feeding: JoinHandle<()>,
     output: mpsc::Receiver<std::io::Result<Bytes>>,
+    /// Whether the output came to its end. If its thread was cut off, nobody says so.
+    forwarded: oneshot::Receiver<()>,
     tail: oneshot::Receiver<String>,
     /// An error of the bytes that go in.
     fed: oneshot::Receiver<Error>,
@@ -73,10 +75,12 @@ pub(super) async fn run(command: &[String], input: Input, options: &FetchOptions
     });
     let (feed_failed, fed) = oneshot::channel();
     let (sender, output) = mpsc::channel(4);
+    let (finished, forwarded) = oneshot::channel();
     thread::spawn(move || {
         if let Some(stdout) = stdout {
             forward(stdout, |bytes| sender.blocking_send(bytes).is_ok());
         }
+        let _ = finished.send(());
     });
     let (tell, tail) = oneshot::channel();
     thread::spawn(move || {
@@ -110,6 +114,7 @@ pub(super) async fn run(command: &[String], input: Input, options: &FetchOptions
         child,
         feeding,
         output,
+        forwarded,
         tail,
         fed,
         deadline: Instant::now() + options.whole_timeout,
@@ -160,6 +165,13 @@ impl Running {
             }
             None => {}
         }
+        (&mut self.forwarded).await.map_err(|error| {
+            Error::new(
+                ErrorKind::Internal,
+                "reading the output of the command was cut off; pull again",
+            )
+            .with_source(error)
+        })?;
         let status = self.ended().await?;
         if let Ok(error) = self.fed.try_recv() {
             return Err(error);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use tempfile::TempPath;
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use zip::ZipArchive;
 
 use super::limit::Limit;
@@ -33,21 +34,24 @@ pub(super) async fn unpack(
         let inner = choose(&archive, sub_path.as_deref(), &outer)?;
         Ok((path, archive, inner))
     });
-    let (path, archive, inner) = chosen
-        .await
-        .map_err(|error| Error::new(ErrorKind::Internal, "unpacking was cut off").with_source(error))??;
+    let (path, archive, inner) = chosen.await.map_err(cut_off)??;
 
     let (sender, receiver) = mpsc::channel(4);
     let (limit, outer, entry) = (Limit::new(options), name.to_owned(), inner.clone());
-    tokio::task::spawn_blocking(move || {
+    let thread = tokio::task::spawn_blocking(move || {
         let _alive = path;
         if let Err(error) = send(archive, &entry, limit, &outer, &sender) {
             // Nobody is there to hear it if the stream was dropped.
             let _ = sender.blocking_send(Err(error));
         }
     });
-    let stream = stream::unfold(receiver, |mut receiver| async {
-        Some((receiver.recv().await?, receiver))
+    let stream = stream::unfold((receiver, Some(thread)), |(mut receiver, mut thread)| async {
+        if let Some(bytes) = receiver.recv().await {
+            return Some((bytes, (receiver, thread)));
+        }
+        // The end is one only if the thread came to it.
+        let ended = thread.take()?.await;
+        ended.err().map(|error| (Err(cut_off(error)), (receiver, None)))
     });
     Ok(Input {
         name: inner,
@@ -114,6 +118,14 @@ fn send(
             return Ok(());
         }
     }
+}
+
+fn cut_off(error: JoinError) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "unpacking was cut off; the archive may be damaged in a way that is not expected",
+    )
+    .with_source(error)
 }
 
 fn corrupt(error: impl std::error::Error + Send + Sync + 'static, name: &str) -> Error {

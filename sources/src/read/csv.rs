@@ -145,14 +145,14 @@ impl Csv {
         let names = self.names(&mut records)?;
         let mut members = Members::default();
         for name in &names {
-            members.add(name, Guess::Nothing);
+            members.add(name, Guess::Nothing)?;
         }
         let mut left = options.infer_rows.unwrap_or(usize::MAX);
         while left > 0 && records.next()? {
             left -= 1;
             for (name, text) in names.iter().zip(records.fields()) {
                 if text != self.null {
-                    members.add(name, Guess::of_text(text, &self.formats));
+                    members.add(name, Guess::of_text(text, &self.formats))?;
                 }
             }
         }

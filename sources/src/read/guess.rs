@@ -11,6 +11,9 @@ use crate::{Error, ErrorKind, Result};
 /// Whole numbers up to here are exact as floating-point numbers.
 const EXACT_IN_FLOAT: u64 = 1 << 53;
 
+/// Columns, or members of a struct, that may be guessed: far above what people use, and names of values are soon beyond it.
+const MAX_MEMBERS: usize = 10_000;
+
 /// What is known of a column's values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Guess {
@@ -66,9 +69,9 @@ impl Guess {
             .map_or(Self::Text, Self::Timestamp)
     }
 
-    /// A JSON value. Texts stay texts, whatever they look like.
-    pub(super) fn of_json(value: &Value) -> Self {
-        match value {
+    /// A JSON value. Texts stay texts, whatever they look like. Errors: those of [`Members::add`].
+    pub(super) fn of_json(value: &Value) -> Result<Self> {
+        Ok(match value {
             Value::Null => Self::Nothing,
             Value::Bool(_) => Self::Bool,
             Value::Number(number) => match (number.as_i64(), number.as_u64()) {
@@ -81,22 +84,22 @@ impl Guess {
             Value::Array(items) => {
                 let mut item = Self::Nothing;
                 for value in items {
-                    item.merge(Self::of_json(value));
+                    item.merge(Self::of_json(value)?)?;
                 }
                 Self::List(Box::new(item))
             }
             Value::Object(object) => {
                 let mut members = Members::default();
                 for (name, value) in object {
-                    members.add(name, Self::of_json(value));
+                    members.add(name, Self::of_json(value)?)?;
                 }
                 Self::Struct(members)
             }
-        }
+        })
     }
 
-    /// Takes in what other values say.
-    pub(super) fn merge(&mut self, other: Self) {
+    /// Takes in what other values say. Errors: those of [`Members::add`].
+    pub(super) fn merge(&mut self, other: Self) -> Result<()> {
         *self = match (std::mem::take(self), other) {
             (one, other) if one == other => one,
             (one, Self::Nothing) => one,
@@ -106,18 +109,19 @@ impl Guess {
             (Self::Timestamp(one), Self::Timestamp(other)) => Self::Timestamp(one.max(other)),
             (Self::Date, moment @ Self::Timestamp(_)) | (moment @ Self::Timestamp(_), Self::Date) => moment,
             (Self::List(mut item), Self::List(other)) => {
-                item.merge(*other);
+                item.merge(*other)?;
                 Self::List(item)
             }
             (Self::Struct(mut members), Self::Struct(others)) => {
-                members.merge(others);
+                members.merge(others)?;
                 Self::Struct(members)
             }
             (Self::List(_) | Self::Struct(_) | Self::Mixed, _) | (_, Self::List(_) | Self::Struct(_) | Self::Mixed) => {
                 Self::Mixed
             }
             _ => Self::Text,
-        }
+        };
+        Ok(())
     }
 
     fn data_type(self) -> Option<DataType> {
@@ -139,18 +143,30 @@ impl Guess {
 
 impl Members {
     /// Takes in the value of a member of one more object.
-    pub(super) fn add(&mut self, name: &str, guess: Guess) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => known.merge(guess),
-            None => self.0.push((name.to_owned(), guess)),
+    ///
+    /// # Errors
+    /// `BadData` if there are too many members for a schema that nobody has declared.
+    pub(super) fn add(&mut self, name: &str, guess: Guess) -> Result<()> {
+        if let Some((_, known)) = self.0.iter_mut().find(|(known, _)| known == name) {
+            return known.merge(guess);
         }
+        if self.0.len() >= MAX_MEMBERS {
+            return Err(Error::new(
+                ErrorKind::BadData,
+                format!("the rows have more than {MAX_MEMBERS} different columns, or members of one; declare a schema"),
+            )
+            .with_context("column", name));
+        }
+        self.0.push((name.to_owned(), guess));
+        Ok(())
     }
 
-    /// Takes in what another file says.
-    pub(super) fn merge(&mut self, other: Self) {
+    /// Takes in what another file says. Errors: those of [`Self::add`].
+    pub(super) fn merge(&mut self, other: Self) -> Result<()> {
         for (name, guess) in other.0 {
-            self.add(&name, guess);
+            self.add(&name, guess)?;
         }
+        Ok(())
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {

@@ -105,7 +105,7 @@ fn infer<R: BufRead>(mut rows: Rows<R>, options: &ReadOptions) -> Result<Members
         let value = serde_json::from_slice(&row).map_err(|error| not_json(&error, position))?;
         if let Value::Object(object) = value {
             for (name, value) in &object {
-                members.add(name, Guess::of_json(value));
+                members.add(name, Guess::of_json(value)?)?;
             }
         }
     }

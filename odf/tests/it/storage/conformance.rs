@@ -408,9 +408,10 @@ async fn commits_move_everything_at_once(repository: Repository) {
             .unwrap()
     );
 
-    // A stale one changes nothing.
-    let stale = blocks::info(&first, "stale");
-    let outcome = blocks::commit(&dataset, &first, &stale).await;
+    // A stale one changes nothing in the chain, but its objects are there for the next attempt.
+    let stale = blocks::add_data(&first, b"stale");
+    let objects = vec![object(ObjectKind::Data, file_with(&dataset, b"stale").await, b"stale")];
+    let outcome = dataset.commit(Some(first.hash), &[stale], objects).await.unwrap();
     assert_eq!(
         outcome,
         CommitOutcome::Conflict {
@@ -418,6 +419,10 @@ async fn commits_move_everything_at_once(repository: Repository) {
         }
     );
     assert_eq!(dataset.head().await.unwrap(), Some(third.hash));
+    assert_eq!(
+        read(&dataset, ObjectKind::Data, &Multihash::sha3_256(b"stale")).await,
+        &b"stale"[..]
+    );
 }
 
 async fn commits_are_checked(repository: Repository) {

@@ -136,12 +136,13 @@ pub(super) async fn run(
     }
 }
 
+/// A dataset that cannot be read may have a polling source; the pull says what is wrong with it.
 async fn is_polled(workspace: &Workspace, dataset: &RegisteredDataset) -> bool {
     let state = async {
         let dataset = workspace.pin(dataset).await?;
         Ok::<_, anyhow::Error>(load(&dataset.storage, dataset.head, |_| ()).await?)
     };
-    state.await.is_ok_and(|state| state.polling_source().is_some())
+    state.await.map_or(true, |state| state.polling_source().is_some())
 }
 
 async fn pull(workspace: &Workspace, dataset: &RegisteredDataset, options: PullOptions) -> Result<Pulled> {

@@ -226,3 +226,16 @@ async fn a_member_that_the_looked_at_rows_did_not_have_is_an_error() {
         .unwrap();
     assert_says(&super::table(rows).await.unwrap_err(), &["'b'", "line: 2"]);
 }
+
+#[tokio::test]
+async fn endless_new_names_need_a_declared_schema() {
+    let rows = (0..=10_000_usize).collect::<Vec<_>>();
+    let object = |names: &[usize]| {
+        let members: Vec<String> = names.iter().map(|name| format!("\"{name}\":1")).collect();
+        format!("{{{}}}\n", members.join(","))
+    };
+    let text: String = rows.chunks(4000).map(object).collect();
+    let error = error(json!({"kind": "NdJson"}), text).await;
+    assert_eq!(error.kind(), ErrorKind::BadData);
+    assert!(error.to_string().contains("declare a schema"), "{error}");
+}
