@@ -11,6 +11,7 @@ mod links;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::io::ErrorKind as IoErrorKind;
 use std::pin::pin;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -200,13 +201,19 @@ impl DatasetStorage {
         Ok(removed)
     }
 
-    /// Whether no living process holds a pending file.
+    /// Whether a pending file is there and no living process holds it.
     async fn is_abandoned(&self, path: &Path) -> Result<bool> {
         let Some(local) = self.repository.local() else {
             return Ok(true);
         };
         let file = local.root().join(path.as_ref());
-        blocking(move || Ok(File::open(file)?.try_lock().is_ok())).await
+        blocking(move || match File::open(file) {
+            Ok(file) => Ok(file.try_lock().is_ok()),
+            // Whoever wrote it was done meanwhile.
+            Err(error) if error.kind() == IoErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        })
+        .await
     }
 }
 

@@ -123,11 +123,14 @@ impl DatasetStorage {
     }
 
     /// Whether an object is there with its size, and stays until a chain names it. One that garbage collection could take is made
-    /// young; where that cannot be, it counts as missing and is to be put again.
+    /// young; where that cannot be, it counts as missing and is to be put again. In a repository that is only read, nothing is.
     ///
     /// # Errors
     /// `Io`, `Storage`.
     pub async fn holds(&self, object: &NamedObject) -> Result<bool> {
+        if self.repository.is_read_only() {
+            return Ok(self.object_size(object.kind, &object.hash).await? == Some(object.size));
+        }
         let (id, object) = (self.id, *object);
         match self.repository.local() {
             Some(local) => {

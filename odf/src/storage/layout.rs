@@ -20,6 +20,10 @@ pub(super) const MAX_SIDE_FILE_SIZE: u64 = 4096;
 /// garbage collection.
 pub(super) const YOUNG_FOR: Duration = Duration::from_secs(10 * 60);
 
+/// Objects on a bucket younger than this count as held while a copy goes on to others: half of the shortest grace period. Older
+/// ones are put again, which is the only way to make them young there.
+pub(super) const HELD_FOR: Duration = Duration::from_secs(30 * 60);
+
 /// Length of `refs/head`, in bytes.
 const HEAD_LEN: usize = 69;
 

@@ -149,6 +149,9 @@ impl LocalRepository {
         let target = self.content_path(id, insert.content, &insert.hash);
         let size = insert.source.size();
         match std::fs::metadata(&target) {
+            Ok(metadata) if metadata.len() == size && is_damaged(&target, &insert)? => tracing::warn!(
+                file.path = %target.display(), "a damaged block is replaced"
+            ),
             Ok(metadata) if metadata.len() == size => {
                 if make_young(&target, &metadata).is_ok() {
                     return Ok(None);
@@ -331,6 +334,16 @@ impl Staged {
         let Self { file, target } = self;
         file.persist(&target)
             .map_err(|error| io_error("a file cannot be moved into place", &target, error))
+    }
+}
+
+/// Whether a stored block has other bytes than the same one that is to be put there. Objects are too large to be read again.
+fn is_damaged(stored: &Path, insert: &Insert) -> Result<bool> {
+    match (insert.content, &insert.source) {
+        (Content::Block, ObjectSource::Bytes(bytes)) => {
+            Ok(read_file(stored, layout::MAX_BLOCK_SIZE)?.as_ref() != Some(bytes))
+        }
+        _ => Ok(false),
     }
 }
 

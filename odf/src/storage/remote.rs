@@ -115,10 +115,10 @@ pub(super) async fn size(store: &dyn ObjectStore, path: &Path) -> Result<Option<
     Ok(examine(store, path).await?.map(|meta| meta.size))
 }
 
-/// Whether an object is there with that size, and young.
+/// Whether an object is there with that size, and so young that it stays for a while.
 pub(super) async fn holds(store: &dyn ObjectStore, path: &Path, size: u64) -> Result<bool> {
     let stored = examine(store, path).await?;
-    Ok(stored.is_some_and(|stored| stored.size == size && is_young(&stored)))
+    Ok(stored.is_some_and(|stored| stored.size == size && is_younger(&stored, layout::HELD_FOR)))
 }
 
 async fn examine(store: &dyn ObjectStore, path: &Path) -> Result<Option<ObjectMeta>> {
@@ -130,9 +130,9 @@ async fn examine(store: &dyn ObjectStore, path: &Path) -> Result<Option<ObjectMe
 }
 
 /// Whether garbage collection leaves an object alone, also if nothing names it.
-fn is_young(meta: &ObjectMeta) -> bool {
+fn is_younger(meta: &ObjectMeta, limit: Duration) -> bool {
     let age = Utc::now().signed_duration_since(meta.last_modified);
-    age.to_std().is_ok_and(|age| age < layout::YOUNG_FOR)
+    age.to_std().is_ok_and(|age| age < limit)
 }
 
 /// Puts an object where its hash says; does nothing if it is there.
@@ -155,7 +155,7 @@ pub(super) async fn upload(store: &Arc<dyn ObjectStore>, path: &Path, source: Ob
         match error {
             StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } => {
                 match examine(&**store, path).await? {
-                    Some(stored) if stored.size == size && is_young(&stored) => return Ok(()),
+                    Some(stored) if stored.size == size && is_younger(&stored, layout::YOUNG_FOR) => return Ok(()),
                     // Garbage collection may be about to remove it; put again, it is young.
                     Some(stored) if stored.size == size => mode = PutMode::Overwrite,
                     Some(stored) => {
@@ -183,9 +183,9 @@ async fn upload_large(store: &Arc<dyn ObjectStore>, path: &Path, source: ObjectS
         return Ok(());
     }
     match upload_in_parts(store, path, source).await {
-        // The answer to the last request may be all that was lost.
-        Err(error) if error.is_retryable() => match self::size(&**store, path).await {
-            Ok(Some(stored)) if stored == size => Ok(()),
+        // The answer to the last request may be all that was lost. An old object of that size is not what was sent now.
+        Err(error) if error.is_retryable() => match holds(&**store, path, size).await {
+            Ok(true) => Ok(()),
             _ => Err(error),
         },
         outcome => outcome,

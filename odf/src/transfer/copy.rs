@@ -1,5 +1,7 @@
 //! The copy itself.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -21,6 +23,10 @@ const ATTEMPTS: u32 = 5;
 /// named for a while.
 const FRESH_FOR: Duration = Duration::from_secs(5 * 60);
 
+/// What one copy has put into the target, over all of its attempts. On a bucket nothing makes it young again, so it is asked
+/// only whether it is still there: garbage collection spares it for its grace period.
+type Sent = Mutex<HashSet<NamedObject>>;
+
 /// Brings `target` to the head of `source`, with everything that its chain names, and tells `progress` how far it is.
 ///
 /// The target's head moves last and in one step. Dropping the future leaves the target's chain as it was (or, if it was
@@ -36,10 +42,10 @@ pub async fn copy(
     options: &CopyOptions,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<CopyOutcome> {
-    let meter = Meter::new(progress);
+    let (meter, sent) = (Meter::new(progress), Sent::default());
     for attempted in 1..=ATTEMPTS {
         meter.restart();
-        if let Some(outcome) = attempt(source, target, options, &meter).await? {
+        if let Some(outcome) = attempt(source, target, options, &meter, &sent).await? {
             return Ok(outcome);
         }
         options.retry.pause(attempted).await;
@@ -54,6 +60,7 @@ async fn attempt(
     target: &Place,
     options: &CopyOptions,
     meter: &Meter<'_>,
+    sent: &Sent,
 ) -> Result<Option<CopyOutcome>> {
     let (started, copied_before) = (Instant::now(), meter.stats().objects);
     let retry = &options.retry;
@@ -86,7 +93,7 @@ async fn attempt(
         progress.bytes_total = objects.iter().map(|object| object.size).fold(0, u64::saturating_add);
     });
     stream::iter(objects)
-        .map(|object| async move { copy_object(source, target, &object, options, meter).await })
+        .map(|object| async move { copy_object(source, target, &object, options, meter, sent).await })
         .buffer_unordered(options.parallel.max(1))
         .try_collect::<()>()
         .await?;
@@ -123,8 +130,16 @@ async fn copy_object(
     object: &NamedObject,
     options: &CopyOptions,
     meter: &Meter<'_>,
+    sent: &Sent,
 ) -> Result<()> {
-    if options.retry.run(|| target.holds(object)).await? {
+    let is_sent = sent.lock().unwrap_or_else(PoisonError::into_inner).contains(object);
+    let is_held = options.retry.run(|| async {
+        match is_sent {
+            true => target.still_has(object).await,
+            false => target.holds(object).await,
+        }
+    });
+    if is_held.await? {
         meter.update(|progress, stats| {
             progress.objects += 1;
             progress.bytes += object.size;
@@ -144,6 +159,7 @@ async fn copy_object(
             meter.update(|progress, _| progress.bytes += object.size);
         }
     }
+    sent.lock().unwrap_or_else(PoisonError::into_inner).insert(*object);
     meter.update(|progress, stats| {
         progress.objects += 1;
         stats.objects += 1;

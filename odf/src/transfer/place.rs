@@ -82,6 +82,18 @@ impl Place {
         }
     }
 
+    /// Whether an object that this copy has put there is still there, however long ago that was.
+    pub(super) async fn still_has(&self, object: &NamedObject) -> Result<bool> {
+        match self {
+            Self::Stored(storage) => {
+                let size = storage.object_size(object.kind, &object.hash).await?;
+                Ok(size == Some(object.size))
+            }
+            // A node looks at every object itself before it moves the head.
+            Self::Remote(_) => Ok(true),
+        }
+    }
+
     /// The bytes of an object from `from` to its end; they are not compared with its hash.
     pub(super) async fn open_object(
         &self,

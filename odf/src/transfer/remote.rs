@@ -29,6 +29,18 @@ const CONCURRENT_BLOCKS: usize = 8;
 /// Blocks that were read are remembered up to so many bytes, because the first walk along a chain may only look for its Seed.
 const REMEMBERED_BYTES: usize = 16 << 20;
 
+/// How long a server may take to check a chain and move the head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// How long anything may take to be stored, apart from the time for its bytes at [`SLOWEST_UPLOAD`].
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// The slowest upload that is waited for, in bytes per second.
+const SLOWEST_UPLOAD: u64 = 64 << 10;
+
+/// How often an idle connection is tried while something is uploaded: nothing else shows that the server is gone.
+const UPLOAD_KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// How to reach a dataset over HTTP.
 #[derive(Debug, Clone)]
 pub struct RemoteOptions {
@@ -55,6 +67,8 @@ impl Default for RemoteOptions {
 pub struct RemoteDataset {
     base: Url,
     client: Client,
+    /// For what is written: the time up to an answer grows with what is sent, so no read timeout fits.
+    uploads: Client,
     token: Option<SecretString>,
     /// Sent along with what is written, so that the server knows where to keep it before the dataset exists.
     pushed_id: Option<DatasetId>,
@@ -104,15 +118,18 @@ impl RemoteDataset {
                 "a remote dataset's address must have no credentials, query or fragment; give a token instead";
             return Err(Error::malformed(message));
         }
-        let client = Client::builder()
-            .connect_timeout(options.connect_timeout)
-            .read_timeout(options.read_timeout)
-            .user_agent(concat!("jetway/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::new(ErrorKind::Io, "the HTTP client cannot start").with_source(error))?;
+        let builder = || {
+            Client::builder()
+                .connect_timeout(options.connect_timeout)
+                .user_agent(concat!("jetway/", env!("CARGO_PKG_VERSION")))
+        };
+        let failed = |error| Error::new(ErrorKind::Io, "the HTTP client cannot start").with_source(error);
+        let client = builder().read_timeout(options.read_timeout).build().map_err(failed)?;
+        let uploads = builder().tcp_keepalive(UPLOAD_KEEPALIVE).build().map_err(failed)?;
         Ok(Self {
             base,
             client,
+            uploads,
             token: options.token.clone(),
             pushed_id: None,
             remembered: Arc::default(),
@@ -223,6 +240,7 @@ impl RemoteDataset {
     ) -> Result<()> {
         let request = self
             .request(Method::PUT, &[object.kind.folder(), &object.hash.to_string()])?
+            .timeout(upload_timeout(object.size))
             .header(header::CONTENT_LENGTH, object.size)
             .body(Body::wrap_stream(bytes));
         self.send(request).await.map(drop)
@@ -231,6 +249,7 @@ impl RemoteDataset {
     pub(super) async fn put_blocks(&self, blocks: Vec<(Multihash, Bytes)>) -> Result<()> {
         let puts = blocks.into_iter().map(|(hash, bytes)| async move {
             let request = self.request(Method::PUT, &["blocks", &hash.to_string()])?;
+            let request = request.timeout(upload_timeout(bytes.len() as u64));
             self.send(request.body(bytes)).await.map(drop)
         });
         stream::iter(puts)
@@ -241,7 +260,8 @@ impl RemoteDataset {
 
     /// Asks the server to check the new chain and to move the head there.
     pub(super) async fn put_head(&self, expected: Option<Multihash>, new: Multihash, force: bool) -> Result<HeadSwap> {
-        let mut request = self.request(Method::PUT, &["refs", "head"])?.body(new.to_string());
+        let request = self.request(Method::PUT, &["refs", "head"])?.body(new.to_string());
+        let mut request = request.timeout(HEAD_TIMEOUT);
         request = match expected {
             Some(expected) => request.header(header::IF_MATCH, format!("\"{expected}\"")),
             None => request.header(header::IF_NONE_MATCH, "*"),
@@ -269,7 +289,11 @@ impl RemoteDataset {
             .map_err(|()| Error::malformed("a remote dataset's address must have a path"))?
             .pop_if_empty()
             .extend(path);
-        let mut request = self.client.request(method, url);
+        let client = match method {
+            Method::PUT => &self.uploads,
+            _ => &self.client,
+        };
+        let mut request = client.request(method, url);
         if let Some(id) = &self.pushed_id {
             request = request.query(&[("dataset", id.to_string())]);
         }
@@ -351,6 +375,11 @@ impl RemoteDataset {
     fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long a server may take to store so many bytes.
+fn upload_timeout(size: u64) -> Duration {
+    UPLOAD_TIMEOUT.saturating_add(Duration::from_secs(size / SLOWEST_UPLOAD))
 }
 
 /// The bytes that have the hash: those that were served, or else the canonical form of what they say. Some servers encode

@@ -13,7 +13,7 @@ mod conformance;
 mod contention;
 mod crash;
 mod faults;
-mod faulty;
+pub(crate) mod faulty;
 mod garbage;
 mod gcs;
 mod local;

@@ -5,6 +5,7 @@
 mod faults;
 mod identical;
 mod liars;
+mod long;
 mod relations;
 mod server;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
@@ -66,6 +67,7 @@ enum Request {
 pub(crate) struct FaultyStore {
     inner: Arc<InMemory>,
     plan: Arc<Mutex<Plan>>,
+    age: Mutex<TimeDelta>,
 }
 
 impl FaultyStore {
@@ -85,7 +87,13 @@ impl FaultyStore {
         Arc::new(Self {
             inner,
             plan: Arc::new(Mutex::new(plan)),
+            age: Mutex::default(),
         })
+    }
+
+    /// Everything seems to have been there for so long, also what is put later.
+    pub(crate) fn set_age(&self, age: TimeDelta) {
+        *self.age.lock().unwrap() = age;
     }
 
     pub(crate) fn inject(&self, injected: impl IntoIterator<Item = Fault>) {
@@ -209,7 +217,9 @@ impl ObjectStore for FaultyStore {
             Some(Fault::Broken) => half(self.inner.get_opts(location, options).await?, Some(lost())).await,
             fault => {
                 before(fault).await?;
-                self.inner.get_opts(location, options).await
+                let mut found = self.inner.get_opts(location, options).await?;
+                found.meta.last_modified -= *self.age.lock().unwrap();
+                Ok(found)
             }
         }
     }

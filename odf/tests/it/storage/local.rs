@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 use chrono::{TimeDelta, Utc};
 use jetway_odf::ErrorKind;
 use jetway_odf::identity::Multihash;
-use jetway_odf::storage::{CommitOutcome, GarbageOptions, ObjectKind, ObjectSource, Repository, RepositoryOptions};
+use jetway_odf::storage::{
+    CommitOutcome, GarbageOptions, NamedObject, ObjectKind, ObjectSource, Repository, RepositoryOptions,
+};
 use tempfile::TempDir;
 
 use super::{blocks, conformance};
@@ -235,6 +237,56 @@ async fn an_old_object_that_is_put_again_is_no_garbage_for_a_while() {
     age();
     assert_eq!(dataset.collect_garbage(&options).await.unwrap().garbage.len(), 1);
     assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn what_is_only_read_keeps_its_age() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, _) = blocks::create(&open(folder.path()).await).await;
+    let bytes = blocks::random_bytes(100);
+    let object = NamedObject {
+        kind: ObjectKind::Data,
+        hash: Multihash::sha3_256(&bytes),
+        size: 100,
+    };
+    dataset
+        .put_object(object.kind, object.hash, bytes.into())
+        .await
+        .unwrap();
+    let path = folder
+        .path()
+        .join(dataset.object_path(object.kind, &object.hash).as_ref());
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    File::open(&path)
+        .unwrap()
+        .set_times(FileTimes::new().set_modified(long_ago))
+        .unwrap();
+    let options = RepositoryOptions {
+        read_only: true,
+        ..RepositoryOptions::default()
+    };
+    let read_only = Repository::open(folder.path().to_str().unwrap(), &options)
+        .await
+        .unwrap();
+    let dataset = read_only.dataset(*dataset.id());
+    assert!(dataset.holds(&object).await.unwrap());
+    let other = NamedObject { size: 99, ..object };
+    assert!(!dataset.holds(&other).await.unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), long_ago);
+}
+
+#[tokio::test]
+async fn a_damaged_block_is_replaced_when_it_is_put_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, seed) = blocks::create(&open(folder.path()).await).await;
+    let path = folder
+        .path()
+        .join(dataset.id().to_multibase())
+        .join(format!("blocks/{}", seed.hash));
+    fs::write(&path, vec![0; seed.bytes.len()]).unwrap();
+    assert_eq!(dataset.block(&seed.hash).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    dataset.put_block(seed.hash, seed.bytes.clone()).await.unwrap();
+    assert_eq!(dataset.block(&seed.hash).await.unwrap(), seed.bytes);
 }
 
 #[tokio::test]

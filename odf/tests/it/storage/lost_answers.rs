@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use futures::FutureExt;
 use jetway_odf::ErrorKind;
 use jetway_odf::codec::EncodedBlock;
 use jetway_odf::identity::Multihash;
-use jetway_odf::storage::{CommitOutcome, DatasetStorage, ObjectKind, Repository};
+use jetway_odf::storage::{CommitOutcome, DatasetStorage, NamedObject, ObjectKind, Repository};
 
 use super::blocks;
 use super::faulty::{Fault, FaultyStore};
@@ -142,5 +143,38 @@ async fn objects_survive_lost_answers() {
         assert_eq!(store.faults_left(), 0);
         let path = dataset.object_path(ObjectKind::Data, &hash);
         assert!(store.stored(path.as_ref()).await == data, "the object has other bytes");
+    }
+}
+
+#[tokio::test]
+async fn an_old_object_does_not_make_a_failed_upload_a_success() {
+    let store = FaultyStore::scripted("/data/");
+    let (dataset, _) = blocks::create(&repository(&store)).await;
+    let data = blocks::random_bytes(9 << 20);
+    let hash = Multihash::sha3_256(&data);
+    let put = || dataset.put_object(ObjectKind::Data, hash, data.clone().into());
+    put().await.unwrap();
+    store.set_age(TimeDelta::hours(2));
+    store.inject([Fault::Refused("503 Slow Down")]);
+    // Garbage collection may be about to take the one that is there.
+    assert!(put().await.unwrap_err().is_retryable());
+    assert_eq!(store.faults_left(), 0);
+    put().await.unwrap();
+}
+
+#[tokio::test]
+async fn objects_on_a_bucket_are_held_for_half_of_the_shortest_grace_period() {
+    let store = FaultyStore::scripted("/data/");
+    let (dataset, _) = blocks::create(&repository(&store)).await;
+    let data = blocks::random_bytes(100);
+    let object = NamedObject {
+        kind: ObjectKind::Data,
+        hash: Multihash::sha3_256(&data),
+        size: 100,
+    };
+    dataset.put_object(object.kind, object.hash, data.into()).await.unwrap();
+    for (minutes, is_held) in [(0, true), (29, true), (31, false)] {
+        store.set_age(TimeDelta::minutes(minutes));
+        assert_eq!(dataset.holds(&object).await.unwrap(), is_held, "{minutes}");
     }
 }
