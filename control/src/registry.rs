@@ -144,12 +144,7 @@ impl StorageCatalog {
     async fn stored_alias(&self, id: &DatasetId) -> Result<DatasetAlias> {
         let found = match self.repositories.dataset(*id).alias().await {
             Ok(found) => found,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    jetway_odf::ErrorKind::Malformed | jetway_odf::ErrorKind::InvalidIdentity
-                ) =>
-            {
+            Err(error) if is_damaged(&error) => {
                 tracing::warn!(dataset.id = %id, %error, "a dataset with a damaged alias goes by its DID");
                 None
             }
@@ -157,7 +152,7 @@ impl StorageCatalog {
         };
         let alias = match found {
             Some(alias) => alias,
-            None => DatasetAlias::new(None, id.to_multibase().parse()?),
+            None => by_identity(id)?,
         };
         Ok(self.with_account(alias, &self.default_account))
     }
@@ -294,7 +289,8 @@ impl DatasetCatalog for StorageCatalog {
         allow_creation(subject, &alias)?;
         let (id, kind) = seed(&blocks)?;
         self.repositories.for_kind(kind).check_writable()?;
-        let _reserved = self.reserve(&alias, None).await?;
+        let _identity = self.index.reserve(&by_identity(&id)?).ok_or_else(|| taken(&alias))?;
+        let _name = self.reserve(&alias, None).await?;
         let storage = match self.repositories.create(id, kind).await {
             Err(error) if error.kind() == jetway_odf::ErrorKind::Conflict => {
                 return Err(taken(&alias).with_source(error));
@@ -360,6 +356,21 @@ fn readable(entry: &Entry, pinned: Result<Option<PinnedDataset>>) -> Result<Opti
         }
         pinned => pinned,
     }
+}
+
+/// What a dataset without a readable alias goes by. Without an account it is nobody's name, so it stands for the identity in
+/// reservations.
+fn by_identity(id: &DatasetId) -> Result<DatasetAlias> {
+    Ok(DatasetAlias::new(None, id.to_multibase().parse()?))
+}
+
+/// Whether a dataset's side file is there but has no alias in it.
+pub(crate) fn is_damaged(alias: &jetway_odf::Error) -> bool {
+    use jetway_odf::ErrorKind;
+    matches!(
+        alias.kind(),
+        ErrorKind::Malformed | ErrorKind::InvalidIdentity | ErrorKind::Corrupt
+    )
 }
 
 /// Datasets are made in the own account, by admins in any.

@@ -3,7 +3,7 @@
 use jetway_odf::identity::DatasetAlias;
 use jetway_planner::{Access, DatasetCatalog, Result, Subject};
 
-use crate::registry::{RegisteredDataset, StorageCatalog, allow, allow_creation};
+use crate::registry::{RegisteredDataset, StorageCatalog, allow, allow_creation, is_damaged};
 
 impl StorageCatalog {
     /// Gives a dataset another name, which may differ in case alone. Its identity stays, so what is computed from it is
@@ -26,7 +26,11 @@ impl StorageCatalog {
         let _reserved = self.reserve(&new, Some(&dataset.id)).await?;
         let storage = self.storage(&dataset.id);
         // Where other software keeps names without accounts, it finds the new one as it wrote the old one.
-        let has_account = storage.alias().await?.is_none_or(|alias| alias.account.is_some());
+        let has_account = match storage.alias().await {
+            Ok(alias) => alias.is_none_or(|alias| alias.account.is_some()),
+            Err(error) if is_damaged(&error) => true,
+            Err(error) => return Err(error.into()),
+        };
         let stored = if has_account { &new } else { given };
         storage.set_alias(stored).await?;
         self.renamed(dataset.id, new.clone());

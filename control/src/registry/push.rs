@@ -4,7 +4,7 @@ use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
 use jetway_odf::storage::{DatasetStorage, HeadSwap};
 use jetway_planner::{Access, Error, ErrorKind, Result, Subject};
 
-use super::{StorageCatalog, allow, allow_creation, not_found, taken};
+use super::{StorageCatalog, allow, allow_creation, by_identity, not_found, taken};
 
 impl StorageCatalog {
     /// Where the parts of the dataset `id` are to be put that a subject copies to a name. It need not exist yet.
@@ -44,7 +44,7 @@ impl StorageCatalog {
     /// and gets its name. The chain has been checked by the caller, and the storage is that of [`Self::push_target`].
     ///
     /// # Errors
-    /// As [`Self::push_target`]; `Conflict` while somebody else makes a dataset of that name.
+    /// As [`Self::push_target`]; `Conflict` while somebody else makes a dataset of that name, or this one under another name.
     pub async fn publish(
         &self,
         subject: &Subject,
@@ -59,12 +59,13 @@ impl StorageCatalog {
             self.push_target(subject, &alias, Some(id)).await?;
             return Ok(storage.compare_and_swap_head(expected, head).await?);
         }
-        let reserved = self.index.reserve(&alias);
-        let _reserved = reserved.ok_or_else(|| {
-            Error::new(ErrorKind::Conflict, "somebody else is making a dataset of that name")
-                .with_context("dataset", alias.to_string())
-        })?;
-        // With the name reserved, the answer holds until the end.
+        let busy = |message: &str| Error::new(ErrorKind::Conflict, message).with_context("dataset", alias.to_string());
+        let name = self.index.reserve(&alias);
+        let _name = name.ok_or_else(|| busy("somebody else is making a dataset of that name"))?;
+        let identity = self.index.reserve(&by_identity(&id)?);
+        let _identity =
+            identity.ok_or_else(|| busy("somebody else is copying this dataset here under another name"))?;
+        // With both reserved, the answer holds until the end.
         self.push_target(subject, &alias, Some(id)).await?;
         if let Some(actual) = storage.head().await? {
             return Ok(if actual == head {

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use jetway_odf::codec::ManifestVersion;
 use jetway_odf::metadata::{MetadataBlock, Seed, SetInfo};
-use jetway_odf::storage::RepositoryOptions;
+use jetway_odf::storage::{HeadSwap, RepositoryOptions};
 
 use super::*;
 
@@ -295,10 +295,46 @@ async fn a_damaged_alias_hides_nothing() {
         .create(id, Some(&alias("fine")), &[seed_block(id, DatasetKind::Root)])
         .await
         .unwrap();
-    std::fs::write(dir.path().join(id.to_multibase()).join("info/alias"), "not an alias!").unwrap();
-    let listed: Vec<PinnedDataset> = catalog(&repository).list(&admin()).try_collect().await.unwrap();
-    assert_eq!(listed.len(), 1);
-    assert_eq!(listed[0].alias.to_string(), format!("admin/{}", id.to_multibase()));
+    let file = dir.path().join(id.to_multibase()).join("info/alias");
+    for damage in ["not an alias!".to_owned(), "x".repeat(5000)] {
+        std::fs::write(&file, &damage).unwrap();
+        let catalog = catalog(&repository);
+        let listed: Vec<PinnedDataset> = catalog.list(&admin()).try_collect().await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].alias.to_string(), format!("admin/{}", id.to_multibase()));
+        let registered = catalog.registered(&admin()).await.unwrap();
+        assert_eq!(registered, [RegisteredDataset::from(&listed[0])]);
+        // Another name mends it.
+        catalog
+            .rename(&admin(), &registered[0], &alias("mended"))
+            .await
+            .unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "admin/mended");
+    }
+}
+
+#[tokio::test]
+async fn of_two_who_make_a_dataset_under_different_names_the_second_leaves_no_name() {
+    let repository = repository().await;
+    let catalog = catalog(&repository);
+    let id = DatasetId::generate().0;
+    let seed = seed_block(id, DatasetKind::Root);
+    let storage = repository.dataset(id);
+    storage.put_block(seed.hash, seed.bytes.clone()).await.unwrap();
+    let (first, second) = (alias("first"), alias("second"));
+    // As while the first one is between its name and its head.
+    let reserved = catalog.index.reserve(&by_identity(&id).unwrap()).unwrap();
+    storage.set_alias(&first).await.unwrap();
+    let pushed = catalog.publish(&alice(), &second, &storage, None, seed.hash).await;
+    assert_eq!(kind(pushed), ErrorKind::Conflict);
+    let made = catalog.create(&alice(), &second, vec![seed.clone()], Vec::new()).await;
+    assert_eq!(kind(made), ErrorKind::AlreadyExists);
+    assert_eq!(storage.alias().await.unwrap(), Some(first.clone()));
+    drop(reserved);
+    let swap = catalog.publish(&alice(), &first, &storage, None, seed.hash).await;
+    assert_eq!(swap.unwrap(), HeadSwap::Swapped);
+    let late = catalog.publish(&alice(), &second, &storage, None, seed.hash).await;
+    assert_eq!(kind(late), ErrorKind::AlreadyExists);
 }
 
 #[tokio::test]
