@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use futures::TryStreamExt;
 use jetway_control::StorageCatalog;
 use jetway_odf::identity::{DatasetAlias, DatasetId};
-use jetway_odf::storage::Repository;
+use jetway_odf::storage::{Repository, RepositoryOptions};
 use jetway_odf::transfer::{Place, RemoteDataset, RemoteOptions};
 use jetway_planner::{Access, DatasetCatalog, TableName};
 use secrecy::SecretString;
@@ -37,7 +37,8 @@ pub(crate) async fn source(
     if !location.contains("://") && !std::path::Path::new(location).is_dir() {
         bail!("there is no folder {location}");
     }
-    let repository = open(location, workspace).await?;
+    // Nothing is made, swept or made young where a copy comes from.
+    let repository = open(location, workspace, true).await?;
     let storage = match (id, dataset) {
         (Some(id), _) => repository.dataset(id),
         (None, Some(name)) => {
@@ -79,7 +80,7 @@ pub(crate) async fn target(
     if let Some(named) = named.filter(|named| *named != id) {
         bail!("{text} is the place of another dataset ({named}); leave out its last part");
     }
-    let repository = open(location, workspace).await?;
+    let repository = open(location, workspace, false).await?;
     let storage = repository.dataset(id);
     if storage.head().await?.is_some() {
         return Ok((Place::Stored(storage), None));
@@ -130,8 +131,11 @@ fn split(text: &str) -> (&str, Option<DatasetId>) {
     }
 }
 
-async fn open(location: &str, workspace: &Workspace) -> Result<Repository> {
-    let options = node::repository_options(&workspace.config);
+async fn open(location: &str, workspace: &Workspace, read_only: bool) -> Result<Repository> {
+    let options = RepositoryOptions {
+        read_only,
+        ..node::repository_options(&workspace.config)
+    };
     Repository::open(location, &options)
         .await
         .with_context(|| format!("cannot open {location}"))

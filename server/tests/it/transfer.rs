@@ -193,6 +193,12 @@ fn folders_are_places_too() {
     assert!(content(&end.path().join(folder)) == original(id));
     let error = fail(&mut on(end.path(), &["pull", "--from", "/nonexistent/folder"]));
     assert!(error.contains("no folder"), "{error}");
+    let mistyped = end.path().join("mistyped");
+    fail(&mut on(
+        end.path(),
+        &["pull", "--from", &format!("file://{}", mistyped.display())],
+    ));
+    assert!(!mistyped.exists());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::harness::finish;
 
 const NAME: &str = "shop.inventory";
 
@@ -70,6 +71,32 @@ fn garbage_is_shown_and_then_removed() {
     succeed(&mut copied.jetway(&["verify", NAME]));
     let refused = fail(&mut copied.jetway(&["gc", "--grace", "30m"]));
     assert!(refused.contains("hour"), "{refused}");
+}
+
+#[test]
+fn a_damaged_dataset_keeps_no_garbage_of_others() {
+    let copied = Copied::new();
+    succeed(&mut copied.jetway(&["compact", NAME, "--hard", "--yes"]));
+    let listed = copied.json(&["list"]);
+    let listed = listed.as_array().unwrap();
+    let damaged = listed.iter().find(|dataset| dataset["name"] != NAME).unwrap();
+    let name = damaged["name"].as_str().unwrap();
+    let block = copied
+        .folder(name)
+        .join("blocks")
+        .join(damaged["head"].as_str().unwrap());
+    std::fs::remove_file(block).unwrap();
+    let (is_success, stdout, stderr) = finish(&mut copied.jetway(&["gc", "--output", "json"]));
+    assert!(!is_success);
+    assert!(stderr.contains("of 1 of 7 datasets"), "{stderr}");
+    let collected: Value = serde_json::from_str(&stdout).unwrap();
+    for dataset in collected.as_array().unwrap() {
+        let is_damaged = dataset["id"] == damaged["id"];
+        assert_eq!(dataset.get("error").is_some(), is_damaged, "{dataset}");
+        assert_eq!(dataset.get("head").is_none(), is_damaged, "{dataset}");
+    }
+    let young = collected.as_array().unwrap().iter().map(|dataset| &dataset["tooYoung"]);
+    assert!(young.into_iter().any(|count| *count == 8), "{collected}");
 }
 
 #[test]
