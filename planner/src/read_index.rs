@@ -48,7 +48,7 @@ const MAX_CHECKED_BYTES: u64 = 256 << 20;
 /// How many merged files are looked at, at the same time.
 const CONCURRENT_CHECKS: usize = 8;
 
-/// How long a file that no manifest names stays, for those who are reading it.
+/// How long a file stays that the manifest does not name any more, for those who are reading it.
 const GRACE: TimeDelta = TimeDelta::hours(24);
 
 /// What a compaction did.
@@ -210,8 +210,9 @@ impl ReadIndexes {
             outcome.read_bytes += inputs.iter().map(Piece::size).sum::<u64>();
             outcome.written_bytes += merged.size;
             outcome.written_files += 1;
-            manifest.replace(merged);
+            manifest.replace(merged, self.clock.now());
         }
+        manifest.forget(self.clock.now() - GRACE);
         if manifest != stored {
             manifest.store(storage).await?;
         }
@@ -229,7 +230,7 @@ impl ReadIndexes {
         Ok(outcome)
     }
 
-    /// Finds files that no manifest names and that are older than a grace period, and removes them unless it is a dry run.
+    /// Finds files that the manifest has not named for longer than a grace period, and removes them unless it is a dry run.
     pub(crate) async fn collect_garbage(
         &self,
         storage: &DatasetStorage,
@@ -262,17 +263,17 @@ impl ReadIndexes {
 
     /// Takes files out of the manifest that are known to be damaged; looks at all of them if somebody asked.
     async fn drop_bad(&self, storage: &DatasetStorage, manifest: &mut Manifest, effort: Effort) {
-        let mut good = Vec::with_capacity(manifest.files.len());
-        for file in std::mem::take(&mut manifest.files) {
+        let mut bad = HashSet::new();
+        for file in &manifest.files {
             let is_good = match self.verdict(storage.id(), &file.name) {
-                None if effort == Effort::Asked => self.check(storage, &file).await,
+                None if effort == Effort::Asked => self.check(storage, file).await,
                 known => known != Some(false),
             };
-            if is_good {
-                good.push(file);
+            if !is_good {
+                bad.insert(file.name.clone());
             }
         }
-        manifest.files = good;
+        manifest.retire(self.clock.now(), |file| bad.contains(&file.name));
     }
 
     /// Takes note of a commit. True if there have been so many that somebody should look whether a compaction pays, and then

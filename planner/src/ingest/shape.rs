@@ -4,13 +4,14 @@
 //! ones; timestamps without a zone become UTC ones, because the format knows no others; `Date64` becomes `Date32`. A
 //! column that is called like a system column is renamed to `_name` where rows are appended, and refused where they are
 //! merged; one that is called like the event time column is the event time (integers are seconds since 1970, text is
-//! RFC 3339). Streams of changes bring their operations along. What the format cannot say is refused by name.
+//! RFC 3339), and refused where the dataset would cut it. Streams of changes bring their operations along. What the format cannot say is refused by name.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::util::display::array_value_to_string;
 use futures::StreamExt;
 use jetway_odf::chain::Vocabulary;
 use jetway_odf::hash::LogicalHasher;
@@ -246,7 +247,12 @@ impl Shape {
                 Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
                 Some(column) => {
                     let through = self.event_time_detour(field, column, &options)?;
-                    cast_with_options(&through, field.data_type(), &options).map_err(|error| bad_value(field, error))?
+                    let stored = cast_with_options(&through, field.data_type(), &options)
+                        .map_err(|error| bad_value(field, error))?;
+                    if *field.name() == self.vocabulary.event_time {
+                        check_not_cut(field, &through, &stored)?;
+                    }
+                    stored
                 }
             };
             if !field.is_nullable() && column.null_count() > 0 {
@@ -393,6 +399,46 @@ fn event_time_type(field: &Field) -> Result<DataType> {
             ),
         )),
     }
+}
+
+/// Event times must not be finer than the column that stores them.
+fn check_not_cut(field: &Field, pushed: &ArrayRef, stored: &ArrayRef) -> Result<()> {
+    let plain = plain_type(&Field::new("", pushed.data_type().clone(), true))?;
+    let units: &[TimeUnit] = match (pushed.data_type(), &plain) {
+        (DataType::Date64, _) => &[TimeUnit::Millisecond],
+        (_, DataType::Timestamp(unit, _)) => std::slice::from_ref(unit),
+        // Nanoseconds do not reach as far as texts do.
+        (_, DataType::Utf8) => &[TimeUnit::Microsecond, TimeUnit::Nanosecond],
+        _ => return Ok(()),
+    };
+    for unit in units {
+        let exact = DataType::Timestamp(*unit, Some("UTC".into()));
+        let moments = |column: &ArrayRef| cast(&cast(column, &exact)?, &DataType::Int64);
+        let (before, after) = match (moments(pushed), moments(stored)) {
+            (Ok(before), Ok(after)) => (before, after),
+            (Err(error), _) | (_, Err(error)) => return Err(bad_value(field, error)),
+        };
+        // What does not fit into the unit is null here.
+        let mut moments = before
+            .as_primitive::<Int64Type>()
+            .iter()
+            .zip(after.as_primitive::<Int64Type>());
+        let is_cut = |(before, after): (Option<i64>, Option<i64>)| before.zip(after).is_some_and(|(a, b)| a != b);
+        if let Some(row) = moments.position(is_cut) {
+            let value = array_value_to_string(pushed, row).map_err(|error| bad_value(field, error))?;
+            return Err(Error::new(
+                ErrorKind::SchemaMismatch,
+                format!(
+                    "event time \"{}\" is finer than the dataset stores it, {}; round it first, or send it also as a column of \
+                     another name",
+                    field.name(),
+                    field.data_type()
+                ),
+            )
+            .with_context("value", value));
+        }
+    }
+    Ok(())
 }
 
 /// Whether values of a pushed column can be stored in a column of the dataset without changing.

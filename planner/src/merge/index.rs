@@ -58,6 +58,9 @@ const MAX_REPAIRS: usize = 3;
 /// How many times more rows than usual may be in memory while files are written.
 const MAX_BEHIND: u64 = 8;
 
+/// How many times more bytes.
+const MAX_BYTES_BEHIND: u64 = 4;
+
 /// Memory that all open indexes may take, in bytes. Beyond it the ones that were not used for longest are closed.
 const OPEN_BYTES: usize = 256 * 1024 * 1024;
 
@@ -69,9 +72,12 @@ pub(super) struct Options {
     /// Runs in memory become a file when they have so many rows, or hold so many blocks of the chain.
     pub(super) memory_rows: u64,
     pub(super) memory_blocks: u64,
+    /// The same in bytes, for rows that are wide.
+    pub(super) memory_bytes: u64,
     /// An older run is merged with the newer ones when it has fewer than so many times their rows.
     pub(super) ratio: u64,
-    /// Whether files are written while merges go on. Beyond [`MAX_BEHIND`] times `memory_rows` merges wait for them.
+    /// Whether files are written while merges go on. Beyond [`MAX_BEHIND`] times `memory_rows`, or [`MAX_BYTES_BEHIND`] times
+    /// `memory_bytes`, merges wait for them.
     pub(super) in_background: bool,
     /// How old a file has to be that no manifest names before it is removed: others may still read it.
     pub(super) grace: Duration,
@@ -83,6 +89,7 @@ impl Default for Options {
             block_rows: 512,
             memory_rows: 32 * 1024,
             memory_blocks: 256,
+            memory_bytes: 64 << 20,
             ratio: 8,
             in_background: true,
             grace: Duration::from_secs(3600),

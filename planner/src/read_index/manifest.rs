@@ -29,6 +29,16 @@ const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 pub(super) struct Manifest {
     version: u32,
     pub(super) files: Vec<MergedFile>,
+    /// Files that are not named any more, and may be read still by those who began before.
+    #[serde(default)]
+    retired: Vec<RetiredFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct RetiredFile {
+    name: String,
+    /// Since when it is not named.
+    time: DateTime<Utc>,
 }
 
 /// A file with the rows of consecutive slices.
@@ -71,6 +81,7 @@ impl Default for Manifest {
         Self {
             version: VERSION,
             files: Vec::new(),
+            retired: Vec::new(),
         }
     }
 }
@@ -109,20 +120,33 @@ impl Manifest {
     }
 
     /// Takes a file in, and those out whose rows it has as well.
-    pub(super) fn replace(&mut self, merged: MergedFile) {
-        self.files
-            .retain(|file| file.last_offset < merged.first_offset || file.first_offset > merged.last_offset);
+    pub(super) fn replace(&mut self, merged: MergedFile, now: DateTime<Utc>) {
+        self.retire(now, |file| {
+            file.last_offset >= merged.first_offset && file.first_offset <= merged.last_offset
+        });
         let place = self
             .files
             .partition_point(|file| file.first_offset < merged.first_offset);
         self.files.insert(place, merged);
     }
 
+    /// Takes files out.
+    pub(super) fn retire(&mut self, now: DateTime<Utc>, is_out: impl Fn(&MergedFile) -> bool) {
+        let retired = self.files.extract_if(.., |file| is_out(file));
+        let retired = retired.map(|MergedFile { name, .. }| RetiredFile { name, time: now });
+        self.retired.extend(retired);
+    }
+
+    /// Forgets files that were retired before a moment. They are at least as old, which is then what counts.
+    pub(super) fn forget(&mut self, before: DateTime<Utc>) {
+        self.retired.retain(|file| file.time >= before);
+    }
+
     pub(super) fn names(&self, name: &str) -> bool {
         self.files.iter().any(|file| file.name == name)
     }
 
-    /// Files that the manifest does not name and that nobody has written to since `before`.
+    /// Files that the manifest does not name since `before` or longer, and that nobody has written to since then.
     pub(super) async fn unnamed(&self, storage: &DatasetStorage, before: DateTime<Utc>) -> Result<Vec<Unnamed>> {
         let mut listed = storage.derived().list(FOLDER);
         let mut unnamed = Vec::new();
@@ -131,7 +155,9 @@ impl Manifest {
                 continue;
             };
             let path = format!("{FOLDER}/{name}");
-            if path != MANIFEST && !self.names(name) && object.last_modified < before {
+            let retired = self.retired.iter().filter(|file| file.name == name);
+            let since = retired.map(|file| file.time).fold(object.last_modified, DateTime::max);
+            if path != MANIFEST && !self.names(name) && since < before {
                 unnamed.push(Unnamed {
                     name: path,
                     size: object.size,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
 use futures::TryStreamExt;
 use jetway_odf::verify::{VerifyOptions, verify};
-use jetway_planner::{CompactOutcome, PlannerOptions, TableName};
+use jetway_planner::{Clock, CompactOutcome, PlannerOptions, TableName};
 
 use crate::catalog::Fixture;
 
@@ -205,6 +206,35 @@ async fn a_damaged_merged_file_does_not_get_into_the_next_one() {
     assert_eq!((outcome.merged_slices, outcome.files), (200, 1));
     assert!(reads_merged_files(&fixture).await);
     assert_eq!(fixture.rows("SELECT count(*), sum(v) FROM d").await, ["200 19900"]);
+}
+
+/// Queries that began with a merged file can read it to its end, however old it is.
+#[tokio::test]
+async fn a_file_stays_for_a_while_when_another_has_taken_its_place() {
+    let mut fixture = dataset(100).await;
+    compact(&fixture).await;
+    let old = files(&fixture).await.remove(0);
+    let later = |fixture: Fixture, days: i64| {
+        fixture.restarted(PlannerOptions {
+            compact_in_background: false,
+            clock: Clock::from_fn(move || Utc::now() + TimeDelta::days(days)),
+            ..PlannerOptions::default()
+        })
+    };
+    fixture = later(fixture, 5);
+    for value in 100..200 {
+        fixture.push("d", vec![row(value)]).await.unwrap();
+    }
+    assert_eq!(compact(&fixture).await.files, 1);
+    assert!(files(&fixture).await.contains(&old));
+    // A later compaction remembers it too.
+    fixture = later(fixture, 5);
+    compact(&fixture).await;
+    assert!(files(&fixture).await.contains(&old));
+    fixture = later(fixture, 7);
+    compact(&fixture).await;
+    assert_eq!(files(&fixture).await.len(), 1);
+    assert!(!files(&fixture).await.contains(&old));
 }
 
 #[tokio::test]

@@ -290,6 +290,47 @@ async fn rows_are_ordered_by_event_time_and_nulls_get_the_time_of_arrival() {
 }
 
 #[tokio::test]
+async fn event_times_are_never_cut() {
+    let fixture = Fixture::new().await;
+    let texts = |times: Vec<&str>| {
+        RecordBatch::try_from_iter([
+            (
+                "n",
+                Arc::new(Int64Array::from_iter_values(0..times.len() as i64)) as ArrayRef,
+            ),
+            ("event_time", Arc::new(StringArray::from(times)) as ArrayRef),
+        ])
+        .unwrap()
+    };
+    fixture
+        .push(
+            "t",
+            vec![texts(vec!["2020-01-01T00:00:00.001Z", "1000-01-01T00:00:00.5Z"])],
+        )
+        .await
+        .unwrap();
+    fixture.push("t", vec![timed(vec![Some(1_000), None])]).await.unwrap();
+    let fine = [
+        (
+            timed(vec![Some(1_000), None, Some(1_001)]),
+            "1970-01-01T00:00:00.001001Z",
+        ),
+        (
+            texts(vec!["2020-01-01T00:00:00Z", "2020-01-01T00:00:00.123456789Z"]),
+            "2020-01-01T00:00:00.123456789Z",
+        ),
+        (texts(vec!["1000-01-01T00:00:00.0001Z"]), "1000-01-01T00:00:00.0001Z"),
+    ];
+    for (rows, value) in fine {
+        let error = fixture.push("t", vec![rows]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SchemaMismatch, "{error}");
+        let told = error.to_string();
+        assert!(told.contains("\"event_time\"") && told.contains(value), "{told}");
+    }
+    assert_eq!(fixture.rows("SELECT count(*) FROM t").await, ["4"]);
+}
+
+#[tokio::test]
 async fn a_long_unordered_stream_becomes_ordered_slices() {
     let fixture = Fixture::new().await;
     let ordered = |first: i64| timed((0..300_000).map(|index| Some((first + index) * 1_000)).collect());

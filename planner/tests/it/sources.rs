@@ -15,6 +15,8 @@ use jetway_planner::{
 };
 use jetway_sources::{Content, FetchOptions, Input};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::catalog::Fixture;
 use crate::functions::{expected, objects};
@@ -254,6 +256,53 @@ async fn pulls_at_the_same_moment_take_a_file_in_once() {
         .pull(&fixture.alice, &table("pushed"), pull_options(folder.path()))
         .await;
     assert_eq!(pulled.unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+/// A server that says nothing of its state, and answers only when two have asked.
+async fn stateless() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let mut asked = Vec::new();
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
+                }
+                asked.push(stream);
+            }
+            for mut stream in asked {
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nn\n1\n2\n";
+                stream.write_all(answer).await.unwrap();
+            }
+        }
+    });
+    format!("http://{address}/")
+}
+
+#[tokio::test]
+async fn processes_that_pull_a_source_without_a_state_take_its_rows_in_once() {
+    let fixture = Fixture::new().await;
+    let url = stateless().await;
+    fixture
+        .add(&format!(
+            "kind: DatasetSnapshot\nversion: 1\ncontent:\n  name: polled\n  kind: Root\n  metadata:\n    - kind: \
+             SetPollingSource\n      fetch: {{kind: Url, url: \"{url}\"}}\n      read: {{kind: Csv, header: true}}\n      \
+             merge: {{kind: Append}}\n"
+        ))
+        .await;
+    let planners = [fixture.another_planner(), fixture.another_planner()];
+    let (name, folder) = (table("polled"), tempfile::tempdir().unwrap());
+    let pulls = planners
+        .iter()
+        .map(|planner| planner.pull(&fixture.alice, &name, pull_options(folder.path())));
+    let outcomes = futures::future::join_all(pulls).await;
+    let (taken, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!((taken.len(), refused.len()), (1, 1), "{refused:?}");
+    assert_eq!(refused[0].as_ref().unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(fixture.rows("SELECT count(*) FROM polled").await, ["2"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::physical_plan::execute_stream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::merge::columns::{RETRACT, encode_keys, lost};
 use crate::merge::index::layout::{Content, Layout};
@@ -17,6 +17,9 @@ use crate::merge::{Batches, newest, sort};
 use crate::summary::SliceEntry;
 use crate::table::DatasetFiles;
 use crate::{Error, ErrorKind, Result};
+
+/// By how much slices are at least packed, as one expects before reading them.
+const PACKED: u64 = 4;
 
 impl StateIndex {
     /// The state at the pinned head, from an earlier one and the slices that were added since.
@@ -33,13 +36,25 @@ impl StateIndex {
             return Ok(version);
         }
         count_read(slices.iter().map(|slice| slice.size).sum());
-        let entries = self.entries(&slices)?;
-        if rows <= self.options.memory_rows {
-            let entries: Vec<RecordBatch> = entries.try_collect().await?;
-            if let Some(run) = newest::sort_per_key(&entries)? {
-                version.push(run, self.options.ratio)?;
+        let mut entries = self.entries(&slices)?;
+        let packed: u64 = slices.iter().map(|slice| slice.size).sum();
+        if rows <= self.options.memory_rows && packed <= self.options.memory_bytes / PACKED {
+            let mut held: Vec<RecordBatch> = Vec::new();
+            let mut bytes = 0;
+            while bytes <= self.options.memory_bytes as usize
+                && let Some(batch) = entries.try_next().await?
+            {
+                bytes += batch.get_array_memory_size();
+                held.push(batch);
             }
-            return Ok(version);
+            if bytes <= self.options.memory_bytes as usize {
+                if let Some(run) = newest::sort_per_key(&held)? {
+                    version.push(run, self.options.ratio)?;
+                }
+                return Ok(version);
+            }
+            // They were packed better than one thought.
+            entries = stream::iter(held.into_iter().map(Ok)).chain(entries).boxed();
         }
         let sorted = newest::per_key(sort::sort(&self.engine, &self.layout.entries, entries, &[0])?);
         match persist::save(self, &version, Some((sorted, rows))).await? {

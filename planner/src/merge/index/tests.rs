@@ -21,6 +21,7 @@ fn small() -> Options {
         block_rows: 16,
         memory_rows: 64,
         memory_blocks: 8,
+        memory_bytes: 64 << 20,
         ratio: 4,
         in_background: false,
         grace: Duration::ZERO,
@@ -278,6 +279,7 @@ async fn merges_at_the_same_time_agree() {
         in_background: true,
         memory_rows: 40,
         memory_blocks: 2,
+        memory_bytes: 64 << 20,
         ..small()
     };
     dataset.merger = Merger::with_options(dataset.engine.clone(), options);
@@ -367,6 +369,31 @@ async fn the_state_does_not_grow_with_history() {
     );
 }
 
+/// Few rows, but wide ones, are much as well.
+#[tokio::test]
+async fn rows_in_memory_are_limited_by_bytes_too() {
+    for memory_bytes in [8 << 10, 64 << 10] {
+        let mut dataset = Dataset::new().await;
+        let options = Options {
+            memory_rows: 1_000_000,
+            memory_blocks: 1_000_000,
+            memory_bytes,
+            ..small()
+        };
+        dataset.merger = Merger::with_options(dataset.engine.clone(), options);
+        for start in (0..2000).step_by(500) {
+            let cities: Vec<Row> = (start..start + 500).map(|number| city(number, number)).collect();
+            dataset.write(&upsert(&["city"]), &cities, Pushed::ALL).await;
+        }
+        assert_eq!(find(&dataset, &[0, 499, 1000, 1999, 2000]).await[3], Some(1999));
+        let (index, _) = index(&dataset).await;
+        let open = index.open().await.unwrap();
+        assert!(open.version.memory() < 2 * memory_bytes as usize + (64 << 10));
+        assert!(!files(&dataset, ".run").await.is_empty());
+        assert_eq!(state(&dataset).await, (0..2000).collect::<Vec<_>>());
+    }
+}
+
 /// What a write of a few rows reads does not depend on how much is there, nor on how much was written before.
 #[tokio::test]
 async fn a_write_reads_what_it_writes() {
@@ -379,6 +406,7 @@ async fn a_write_reads_what_it_writes() {
             in_background: false,
             memory_rows: 512,
             memory_blocks: 64,
+            memory_bytes: 64 << 20,
             ..Options::default()
         };
         dataset.merger = Merger::with_options(dataset.engine.clone(), options);

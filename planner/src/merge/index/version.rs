@@ -15,7 +15,7 @@ use crate::merge::columns::{OPERATION, keys, lost};
 use crate::merge::index::layout::Layout;
 use crate::merge::index::manifest::Manifest;
 use crate::merge::index::run::StoredRun;
-use crate::merge::index::{MAX_BEHIND, Options};
+use crate::merge::index::{MAX_BEHIND, MAX_BYTES_BEHIND, Options};
 use crate::merge::{Batches, newest, sort};
 use crate::session::Engine;
 
@@ -107,17 +107,25 @@ impl Version {
     pub(super) fn wants_saving(&self, options: &Options) -> bool {
         let rows = self.fresh_rows();
         let blocks = self.sequence_number.saturating_sub(self.saved.sequence_number);
-        rows >= options.memory_rows || (rows > 0 && blocks >= options.memory_blocks)
+        rows >= options.memory_rows
+            || (rows > 0 && blocks >= options.memory_blocks)
+            || self.fresh_bytes() >= options.memory_bytes
     }
 
     /// Whether there is so much in memory that writing has to come first.
     pub(super) fn is_far_behind(&self, options: &Options) -> bool {
         self.fresh_rows() >= options.memory_rows.saturating_mul(MAX_BEHIND)
+            || self.fresh_bytes() >= options.memory_bytes.saturating_mul(MAX_BYTES_BEHIND)
     }
 
     /// Rows of the runs in memory.
     pub(super) fn fresh_rows(&self) -> u64 {
         self.fresh.iter().map(|run| run.num_rows() as u64).sum()
+    }
+
+    /// Bytes of the runs in memory.
+    fn fresh_bytes(&self) -> u64 {
+        self.fresh.iter().map(|run| run.get_array_memory_size() as u64).sum()
     }
 
     /// Whether a file is one of its runs.
@@ -127,7 +135,7 @@ impl Version {
 
     /// Memory that it takes, in bytes.
     pub(super) fn memory(&self) -> usize {
-        let fresh: usize = self.fresh.iter().map(|run| run.get_array_memory_size()).sum();
+        let fresh = usize::try_from(self.fresh_bytes()).unwrap_or(usize::MAX);
         fresh + self.saved.runs.iter().map(|run| run.memory()).sum::<usize>()
     }
 

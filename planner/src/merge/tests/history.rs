@@ -179,6 +179,7 @@ fn tiny() -> Options {
         block_rows: 2,
         memory_rows: 9,
         memory_blocks: 3,
+        memory_bytes: 64 << 20,
         ratio: 2,
         in_background: false,
         grace: Duration::ZERO,
