@@ -2,7 +2,7 @@
 
 use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
 use jetway_odf::storage::{DatasetStorage, HeadSwap};
-use jetway_planner::{Access, Error, ErrorKind, Result, Subject};
+use jetway_planner::{Access, Error, ErrorKind, PinnedDataset, Result, Subject};
 
 use super::{StorageCatalog, allow, allow_creation, by_identity, not_found, taken};
 
@@ -20,16 +20,21 @@ impl StorageCatalog {
     ) -> Result<DatasetStorage> {
         let alias = self.full_alias(subject, alias);
         if let Some(dataset) = self.by_alias(&alias).await? {
-            allow(subject, &dataset.alias, Access::Write)?;
-            dataset.storage.repository().check_writable()?;
             return match id {
-                Some(id) if id != dataset.id => Err(taken(&alias)),
-                _ => Ok(dataset.storage),
+                Some(id) if id != dataset.id => {
+                    allow(subject, &dataset.alias, Access::Write)?;
+                    Err(taken(&alias))
+                }
+                _ => writable(subject, dataset),
             };
         }
         allow_creation(subject, &alias)?;
         let id = id.ok_or_else(|| not_found().with_context("dataset", alias.to_string()))?;
         if let Some(dataset) = self.by_id(&id).await? {
+            if dataset.alias == alias {
+                // Somebody else has made it since the name was looked for.
+                return writable(subject, dataset);
+            }
             let message = "the dataset is here already, under another name; copy to that one";
             return Err(
                 Error::new(ErrorKind::AlreadyExists, message).with_context("dataset", dataset.alias.to_string())
@@ -83,4 +88,11 @@ impl StorageCatalog {
         }
         Ok(swap)
     }
+}
+
+/// The storage of a dataset that a subject may write to.
+fn writable(subject: &Subject, dataset: PinnedDataset) -> Result<DatasetStorage> {
+    allow(subject, &dataset.alias, Access::Write)?;
+    dataset.storage.repository().check_writable()?;
+    Ok(dataset.storage)
 }
