@@ -6,7 +6,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{SortOptions, take_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
@@ -23,8 +23,22 @@ use crate::preprocess::input::{Input, carried};
 use crate::session::{BATCH_ROWS, Engine};
 use crate::{BatchStream, Error, Result};
 
+/// Batches of wide rows have fewer of them, so that they have about so many bytes at most.
+const BATCH_BYTES: u64 = 32 << 20;
+
+/// How many of some rows make a batch, by the bytes of all of them.
+pub(super) fn batch_rows(bytes: u64, rows: u64) -> usize {
+    let width = bytes.checked_div(rows).unwrap_or_default().max(1);
+    usize::try_from(BATCH_BYTES / width).map_or(BATCH_ROWS, |rows| rows.clamp(1, BATCH_ROWS))
+}
+
 /// Sorts rows by columns, ascending, nulls first.
 pub(super) fn sort(engine: &Engine, schema: &SchemaRef, rows: Batches, by: &[usize]) -> Result<Batches> {
+    sort_in(&context(engine, BATCH_ROWS), schema, rows, by)
+}
+
+/// The same in a context, which says how large batches are.
+pub(super) fn sort_in(context: &Arc<TaskContext>, schema: &SchemaRef, rows: Batches, by: &[usize]) -> Result<Batches> {
     let input = Arc::new(Input::new(BatchStream::new(Arc::clone(schema), rows)));
     let scan = StreamingTableExec::try_new(
         Arc::clone(schema),
@@ -35,11 +49,16 @@ pub(super) fn sort(engine: &Engine, schema: &SchemaRef, rows: Batches, by: &[usi
         None,
     )?;
     let plan: Arc<dyn ExecutionPlan> = Arc::new(SortExec::new(ordering(schema, by)?, Arc::new(scan)));
-    Ok(own(execute_stream(plan, context(engine))?))
+    Ok(own(execute_stream(plan, Arc::clone(context))?))
 }
 
 /// Merges streams that are each sorted by key; of equal keys, those of earlier streams come first.
-pub(super) fn merge_by_key(engine: &Engine, schema: &SchemaRef, mut streams: Vec<Batches>) -> Result<Batches> {
+pub(super) fn merge_by_key(
+    engine: &Engine,
+    schema: &SchemaRef,
+    mut streams: Vec<Batches>,
+    batch_rows: usize,
+) -> Result<Batches> {
     if streams.len() == 1
         && let Some(only) = streams.pop()
     {
@@ -54,7 +73,7 @@ pub(super) fn merge_by_key(engine: &Engine, schema: &SchemaRef, mut streams: Vec
         .with_schema(Arc::clone(schema))
         .with_expressions(&ordering)
         .with_metrics(metrics)
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size(batch_rows)
         .with_reservation(reservation)
         .with_round_robin_tie_breaker(false)
         .build()?;
@@ -81,8 +100,15 @@ pub(super) fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> +
 }
 
 /// What plans of merges run with.
-pub(super) fn context(engine: &Engine) -> Arc<TaskContext> {
-    engine.isolated_session("merge").task_ctx()
+pub(super) fn context(engine: &Engine, batch_rows: usize) -> Arc<TaskContext> {
+    session(engine, batch_rows).task_ctx()
+}
+
+/// A session with batches of a size.
+pub(super) fn session(engine: &Engine, batch_rows: usize) -> SessionState {
+    let mut session = engine.isolated_session("merge");
+    *session.config_mut() = session.config().clone().with_batch_size(batch_rows);
+    session
 }
 
 /// Batches of a plan with our errors.

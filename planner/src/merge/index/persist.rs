@@ -20,15 +20,20 @@ use crate::{Clock, Result};
 /// After which time without a write an index with another layout is taken for abandoned.
 const ABANDONED: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Writes what a version has in memory, and newer entries with their number, into a file, together with the older files
-/// that are not much larger. The manifest then says that all up to the version's head is in files.
+/// Entries that are newer than a version, sorted by key.
+pub(super) struct Newer {
+    pub(super) entries: Batches,
+    /// How many there may be.
+    pub(super) rows: u64,
+    /// How many of them make a batch.
+    pub(super) batch_rows: usize,
+}
+
+/// Writes what a version has in memory, and newer entries, into a file, together with the older files that are not much
+/// larger. The manifest then says that all up to the version's head is in files.
 ///
 /// None if somebody else has saved a later state in the meantime; then nothing is written.
-pub(super) async fn save(
-    index: &StateIndex,
-    version: &Version,
-    newer: Option<(Batches, u64)>,
-) -> Result<Option<Saved>> {
+pub(super) async fn save(index: &StateIndex, version: &Version, newer: Option<Newer>) -> Result<Option<Saved>> {
     let (store, layout) = (index.dataset.storage.derived(), &index.layout);
     let current = Manifest::read(&store, layout).await?;
     if let Some(current) = current
@@ -41,9 +46,11 @@ pub(super) async fn save(
     }
     let mut streams = Vec::new();
     let mut rows = version.fresh_rows();
-    if let Some((entries, count)) = newer {
-        rows = rows.saturating_add(count);
-        streams.push(entries);
+    let mut batch_rows = version.batch_rows();
+    if let Some(newer) = newer {
+        rows = rows.saturating_add(newer.rows);
+        batch_rows = batch_rows.min(newer.batch_rows);
+        streams.push(newer.entries);
     }
     for run in &version.fresh {
         streams.push(scan_memory(run, None)?);
@@ -56,7 +63,7 @@ pub(super) async fn save(
         streams.push(StoredRun::scan(next, None));
         kept = older;
     }
-    let mut entries = newest::per_key(sort::merge_by_key(&index.engine, &layout.entries, streams)?);
+    let mut entries = newest::per_key(sort::merge_by_key(&index.engine, &layout.entries, streams, batch_rows)?);
     // A retraction hides older entries; where there are none it has nothing to say, unless having been there counts.
     if kept.is_empty() && layout.content == Content::Rows {
         entries = without_dead(entries);

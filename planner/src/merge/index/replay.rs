@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::merge::columns::{RETRACT, encode_keys, lost};
 use crate::merge::index::layout::{Content, Layout};
+use crate::merge::index::persist::Newer;
 use crate::merge::index::version::Version;
 use crate::merge::index::{StateIndex, count_read, persist};
 use crate::merge::{Batches, newest, sort};
@@ -35,9 +36,10 @@ impl StateIndex {
         if slices.is_empty() {
             return Ok(version);
         }
-        count_read(slices.iter().map(|slice| slice.size).sum());
-        let mut entries = self.entries(&slices)?;
         let packed: u64 = slices.iter().map(|slice| slice.size).sum();
+        count_read(packed);
+        let batch_rows = sort::batch_rows(packed, rows);
+        let mut entries = self.entries(&slices, batch_rows)?;
         if rows <= self.options.memory_rows && packed <= self.options.memory_bytes / PACKED {
             let mut held: Vec<RecordBatch> = Vec::new();
             let mut bytes = 0;
@@ -56,8 +58,14 @@ impl StateIndex {
             // They were packed better than one thought.
             entries = stream::iter(held.into_iter().map(Ok)).chain(entries).boxed();
         }
-        let sorted = newest::per_key(sort::sort(&self.engine, &self.layout.entries, entries, &[0])?);
-        match persist::save(self, &version, Some((sorted, rows))).await? {
+        let context = sort::context(&self.engine, batch_rows);
+        let sorted = sort::sort_in(&context, &self.layout.entries, entries, &[0])?;
+        let newer = Newer {
+            entries: newest::per_key(sorted),
+            rows,
+            batch_rows,
+        };
+        match persist::save(self, &version, Some(newer)).await? {
             Some(saved) => {
                 version.fresh.clear();
                 version.saved = Arc::new(saved);
@@ -71,10 +79,10 @@ impl StateIndex {
     }
 
     /// What slices say of their keys, in the order of offsets.
-    fn entries(&self, slices: &[SliceEntry]) -> Result<Batches> {
+    fn entries(&self, slices: &[SliceEntry], batch_rows: usize) -> Result<Batches> {
         self.engine.register_store(&self.dataset.storage)?;
         let reader = Reader::new(&self.layout, &self.summary.schema)?;
-        let session = self.engine.isolated_session("merge");
+        let session = sort::session(&self.engine, batch_rows);
         let table = DatasetFiles::new(self.dataset.clone(), Arc::clone(&self.summary));
         let plan = table.read(&session, &reader.projection, slices)?;
         let batches = sort::own(execute_stream(plan, session.task_ctx())?);

@@ -128,6 +128,15 @@ impl Version {
         self.fresh.iter().map(|run| run.get_array_memory_size() as u64).sum()
     }
 
+    /// How many of its rows make a batch.
+    pub(super) fn batch_rows(&self) -> usize {
+        let saved = self.saved.runs.iter().map(|run| (run.record().size, run.rows()));
+        let (bytes, rows) = saved.fold((self.fresh_bytes(), self.fresh_rows()), |(bytes, rows), run| {
+            (bytes.saturating_add(run.0), rows.saturating_add(run.1))
+        });
+        sort::batch_rows(bytes, rows)
+    }
+
     /// Whether a file is one of its runs.
     pub(super) fn names(&self, file: &str) -> bool {
         self.saved.runs.iter().any(|run| run.name() == file)
@@ -172,7 +181,7 @@ impl Version {
         if streams.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let merged = sort::merge_by_key(engine, entries, streams)?;
+        let merged = sort::merge_by_key(engine, entries, streams, self.batch_rows())?;
         Ok(without_dead(newest::per_key(merged)))
     }
 }

@@ -42,5 +42,17 @@ fn sources_are_polled_for_what_is_new_and_one_that_fails_keeps_no_other() {
     );
     let tail = succeed(&mut on(&repository, &["tail", "good"]));
     assert!(tail.contains("-C") && tail.contains("zwei"), "{tail}");
-    assert_eq!(json(&mut on(&repository, &["list", "bad"]))[0]["records"], 0);
+    let bad = json(&mut on(&repository, &["list", "bad"]));
+    assert_eq!(bad[0]["records"], 0);
+
+    // One that cannot be read may be polled as well, and is not passed over.
+    let id = bad[0]["id"].as_str().unwrap().trim_start_matches("did:odf:");
+    for block in std::fs::read_dir(repository.join(id).join("blocks")).unwrap() {
+        std::fs::write(block.unwrap().path(), "damaged").unwrap();
+    }
+    let (success, report, stderr) = finish(&mut on(&repository, &["pull", "--all", "--output", "json"]));
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert!(!success && stderr.contains("1 of 2 datasets not pulled"), "{stderr}");
+    let outcomes: Vec<_> = report.as_array().unwrap().iter().map(|one| &one["outcome"]).collect();
+    assert_eq!(outcomes, ["failed", "upToDate"]);
 }
