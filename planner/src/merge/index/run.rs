@@ -51,6 +51,9 @@ const FILTER_UNIT: usize = 32;
 /// How many blocks are read at once.
 const BLOCKS_AT_ONCE: usize = 64;
 
+/// The same in bytes, unless one block has more.
+const BYTES_AT_ONCE: u64 = 16 << 20;
+
 /// A run in storage, of which list of blocks and filters are in memory.
 pub(super) struct StoredRun {
     record: RunRecord,
@@ -158,7 +161,7 @@ impl StoredRun {
                 _ => blocks.push((block, vec![*index])),
             }
         }
-        for some in blocks.chunks(BLOCKS_AT_ONCE) {
+        for some in self.at_once(blocks, |(block, _)| *block) {
             let numbers: Vec<usize> = some.iter().map(|(block, _)| *block).collect();
             let bytes = self.fetch(&numbers).await?;
             for ((block, keys), bytes) in some.iter().zip(bytes) {
@@ -173,8 +176,7 @@ impl StoredRun {
         let run = Arc::clone(run);
         let first = after.map_or(0, |after| run.block_of(after).unwrap_or(0));
         let after = after.map(<[u8]>::to_vec);
-        let numbers: Vec<usize> = (first..run.blocks()).collect();
-        let windows: Vec<Vec<usize>> = numbers.chunks(BLOCKS_AT_ONCE).map(<[usize]>::to_vec).collect();
+        let windows = run.at_once((first..run.blocks()).collect(), |block| *block);
         let entries = stream::iter(windows)
             .map(move |numbers| {
                 let run = Arc::clone(&run);
@@ -193,6 +195,30 @@ impl StoredRun {
                 Ok(entries.slice(start, entries.num_rows() - start))
             });
         entries.boxed()
+    }
+
+    /// Blocks in groups that are read at once.
+    fn at_once<T>(&self, blocks: Vec<T>, number: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+        let mut groups: Vec<Vec<T>> = Vec::new();
+        let mut bytes = 0_u64;
+        for block in blocks {
+            let range = self.range(number(&block));
+            bytes = bytes.saturating_add(range.end.saturating_sub(range.start));
+            match groups.last_mut() {
+                Some(group) if group.len() < BLOCKS_AT_ONCE && bytes <= BYTES_AT_ONCE => group.push(block),
+                _ => {
+                    bytes = range.end.saturating_sub(range.start);
+                    groups.push(vec![block]);
+                }
+            }
+        }
+        groups
+    }
+
+    /// Where a block is in the file.
+    fn range(&self, block: usize) -> Range<u64> {
+        let start = block.checked_sub(1).map_or(0, |before| self.ends.value(before));
+        start..self.ends.value(block)
     }
 
     fn blocks(&self) -> usize {
@@ -215,11 +241,7 @@ impl StoredRun {
     }
 
     async fn fetch(&self, blocks: &[usize]) -> Result<Vec<Bytes>> {
-        let range = |block: &usize| {
-            let start = block.checked_sub(1).map_or(0, |before| self.ends.value(before));
-            start..self.ends.value(*block)
-        };
-        let ranges: Vec<Range<u64>> = blocks.iter().map(range).collect();
+        let ranges: Vec<Range<u64>> = blocks.iter().map(|block| self.range(*block)).collect();
         read(&self.store, &self.path, &self.record, &ranges).await
     }
 
