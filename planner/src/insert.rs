@@ -90,7 +90,7 @@ impl InsertStatement {
         }
         let mut columns = Vec::with_capacity(given);
         for (index, (qualifier, field)) in query.schema().iter().enumerate() {
-            let name = names.get(index).map_or(field.name(), |name| name);
+            let name = names.get(index).unwrap_or_else(|| field.name());
             let value = Expr::Column(Column::from((qualifier, field)));
             let value = match target(name, &summary.schema, vocabulary)? {
                 Some(data_type) if data_type != *field.data_type() => cast(value, data_type),

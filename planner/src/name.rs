@@ -43,8 +43,10 @@ impl TableName {
         let account = account
             .map(|account| odf_spelling(account).parse::<AccountName>())
             .transpose()
-            .map_err(bad_name)?;
-        let name = odf_spelling(name).parse::<DatasetName>().map_err(bad_name)?;
+            .map_err(|error| bad_name(&error))?;
+        let name = odf_spelling(name)
+            .parse::<DatasetName>()
+            .map_err(|error| bad_name(&error))?;
         Ok(Self::Alias(DatasetAlias::new(account, name)))
     }
 }
@@ -54,7 +56,7 @@ fn odf_spelling(name: &str) -> String {
     name.replace('_', "-")
 }
 
-fn bad_name(error: jetway_odf::Error) -> Error {
+fn bad_name(error: &jetway_odf::Error) -> Error {
     Error::new(
         ErrorKind::InvalidArgument,
         "that is no name for a dataset: use letters, digits and single hyphens or underscores, with dots between parts, \

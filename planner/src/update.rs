@@ -25,7 +25,8 @@ impl Update {
     pub async fn run(self, key: Option<IdempotencyKey>) -> Result<IngestOutcome> {
         let rows = self.rows.execute().await?;
         let (subject, summary) = (&self.subject, &self.summary);
-        self.planner.insert(subject, self.dataset, summary, key, rows).await
+        // An ingest is a large future, and callers hold this one in theirs.
+        Box::pin(self.planner.insert(subject, self.dataset, summary, key, rows)).await
     }
 }
 

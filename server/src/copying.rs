@@ -70,7 +70,7 @@ impl Copying {
             transfer::copy(source, target, &options, &show).await
         };
         bar.finish_and_clear();
-        let report = Report::of(id, target_name, outcome?)?;
+        let report = Report::of(id, &target_name, outcome?)?;
         self.output.print(&report, || report.table())
     }
 }
@@ -86,10 +86,10 @@ fn show(bar: &ProgressBar, progress: Progress) {
 }
 
 impl Report {
-    fn of(id: DatasetId, target: String, outcome: CopyOutcome) -> Result<Self> {
+    fn of(id: DatasetId, target: &str, outcome: CopyOutcome) -> Result<Self> {
         let report = |outcome, from, head, stats: CopyStats| Self {
             id,
-            target: target.clone(),
+            target: target.to_owned(),
             outcome,
             from,
             head,

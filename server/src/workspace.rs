@@ -201,7 +201,7 @@ impl DatasetArgument {
         match self {
             Self::Name(TableName::Id(id)) => dataset.id == *id,
             Self::Name(TableName::Alias(alias)) => {
-                let account = alias.account.as_ref().unwrap_or(subject.name());
+                let account = alias.account.as_ref().unwrap_or_else(|| subject.name());
                 dataset.alias.account.as_ref() == Some(account) && dataset.alias.name == alias.name
             }
             Self::Pattern(_, pattern) => pattern.fits(&dataset.alias, subject),

@@ -49,7 +49,7 @@ impl Error {
 
     /// Adds a fact that helps to find the cause, such as a file's name or a line number.
     #[must_use]
-    pub fn with_context(mut self, key: &'static str, value: impl ToString) -> Self {
+    pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.context.push((key, value.to_string()));
         self
     }

@@ -1,11 +1,6 @@
 //! Repositories: one suite for every kind of store, and what only one kind can show.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on has failed"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod azurite;
 pub(crate) mod blocks;

@@ -57,7 +57,7 @@ pub(super) fn append(state: &ChainState, additions: &Additions<'_>, written: Wri
             schema: Some(schema.clone()),
         }));
     }
-    let source_state = additions.source_state.or(state.source_state());
+    let source_state = additions.source_state.or_else(|| state.source_state());
     let template = AddData {
         prev_checkpoint: state.checkpoint().map(|checkpoint| checkpoint.physical_hash),
         prev_offset: state.last_offset(),

@@ -47,7 +47,10 @@ impl Ingest {
         mut options: PullOptions,
     ) -> Result<PullOutcome> {
         let dataset = self.writable(subject, name).await?;
-        options.fetch.temp_dir.get_or_insert(self.services.temp_dir.clone());
+        options
+            .fetch
+            .temp_dir
+            .get_or_insert_with(|| self.services.temp_dir.clone());
         // Of several pulls of a dataset one fetches, and the others then see what it left.
         let _turn = self.pulls.turn(subject, &TableName::Id(dataset.id)).await;
         let mut outcome = PullOutcome {

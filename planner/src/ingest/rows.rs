@@ -222,7 +222,7 @@ impl SliceSequence {
     /// Rows without an event time happened when their source says, or when they arrived.
     fn fallback_event_time(&self, rows: usize) -> Result<ArrayRef> {
         let field = self.shape.schema.field_with_name(&self.shape.vocabulary.event_time)?;
-        Ok(constant_time(self.event_time, rows, field.data_type())?)
+        constant_time(self.event_time, rows, field.data_type())
     }
 
     /// A batch of the slice's schema, in which columns stand in the dataset's own order.

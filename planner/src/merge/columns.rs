@@ -184,7 +184,7 @@ impl Columns {
             Some(found) => Err(invalid(format!(
                 "column \"{}\" holds {}; operations are 0 (append), 1 (retract), 2 (correct from) and 3 (correct to)",
                 self.vocabulary.operation_type,
-                found.map_or("a null".to_owned(), |found| found.to_string())
+                found.map_or_else(|| "a null".to_owned(), |found| found.to_string())
             ))),
         }
     }

@@ -14,7 +14,10 @@ use crate::merge::columns::{keys, order};
 pub(super) fn per_key(rows: Batches) -> Batches {
     let state = (rows, None::<RecordBatch>, false);
     let newest = stream::try_unfold(state, |(mut rows, mut held, done)| async move {
-        while !done {
+        if done {
+            return Ok(None);
+        }
+        loop {
             let Some(batch) = rows.try_next().await? else {
                 return Ok(held.map(|held| (held, (rows, None, true))));
             };
@@ -32,7 +35,6 @@ pub(super) fn per_key(rows: Batches) -> Batches {
                 return Ok(Some((newest, (rows, held, false))));
             }
         }
-        Ok(None)
     });
     newest.boxed()
 }

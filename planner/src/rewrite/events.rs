@@ -20,7 +20,7 @@ const MAX_ITEMS: usize = 4096;
 #[derive(Debug)]
 pub(super) enum Step {
     /// The event stays as it is; the block too, if the one before it does.
-    Keep(EncodedBlock),
+    Keep(Box<EncodedBlock>),
     /// Events that add rows, with their system times, become one.
     Merge {
         rows: Vec<(AddData, DateTime<Utc>)>,
@@ -59,7 +59,7 @@ impl StepPlanner {
             (Rewrite::Slices { max_bytes, max_rows }, MetadataEvent::AddData(_)) => (max_bytes, max_rows),
             _ => {
                 self.end_group();
-                self.steps.push(Step::Keep(block.clone()));
+                self.steps.push(Step::Keep(Box::new(block.clone())));
                 return;
             }
         };
@@ -89,7 +89,9 @@ impl StepPlanner {
                 });
             }
             // Without slices to merge there is no reason to touch the blocks.
-            _ => self.steps.extend(group.into_iter().map(Step::Keep)),
+            _ => self
+                .steps
+                .extend(group.into_iter().map(|block| Step::Keep(Box::new(block)))),
         }
     }
 }

@@ -46,7 +46,7 @@ impl DatasetCatalog for TestCatalog {
         let TableName::Alias(alias) = name else {
             return Err(Error::new(ErrorKind::NotFound, "not an alias"));
         };
-        let account = alias.account.as_ref().unwrap_or(subject.name());
+        let account = alias.account.as_ref().unwrap_or_else(|| subject.name());
         self.pinned(&format!("{account}/{}", alias.name).to_lowercase()).await
     }
 

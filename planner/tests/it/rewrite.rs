@@ -179,11 +179,11 @@ async fn a_damaged_slice_is_not_given_a_new_hash() {
         fixture.push("d", vec![rows([value])]).await.unwrap();
     }
     let dataset = fixture.dataset("d").await;
-    let slices = events(&fixture).await.into_iter().filter_map(|event| match event {
+    let mut slices = events(&fixture).await.into_iter().filter_map(|event| match event {
         MetadataEvent::AddData(event) => event.new_data,
         _ => None,
     });
-    let slice = slices.last().unwrap().physical_hash;
+    let slice = slices.next_back().unwrap().physical_hash;
     let path = dataset.storage.object_path(ObjectKind::Data, &slice);
     let bytes = dataset.storage.store().get(&path).await.unwrap().bytes().await.unwrap();
     let mut damaged = bytes.to_vec();

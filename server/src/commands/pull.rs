@@ -80,7 +80,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let name = args
                 .name
-                .or(name_there.map(|alias| DatasetAlias::new(None, alias.name)));
+                .or_else(|| name_there.map(|alias| DatasetAlias::new(None, alias.name)));
             let alias = with_account(
                 name.context("the source does not say the dataset's name; give one with --as")?,
                 &workspace,

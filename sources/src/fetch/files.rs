@@ -118,7 +118,7 @@ fn next(
 fn candidates(pattern: &str, event_time: Option<&EventTimeSource>, options: &FetchOptions) -> Result<Vec<Candidate>> {
     let fixed: PathBuf = Path::new(pattern)
         .parent()
-        .unwrap_or(Path::new(""))
+        .unwrap_or_else(|| Path::new(""))
         .components()
         .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']))
         .collect();

@@ -191,10 +191,9 @@ impl Parser {
             },
             "TIMESTAMP" => {
                 let unit = self.precision()?;
-                if self.take_word("WITH") || self.take_word("WITHOUT") {
-                    if !(self.take_word("TIME") && self.take_word("ZONE")) {
-                        return Err("TIME ZONE is expected after WITH or WITHOUT".to_owned());
-                    }
+                let has_zone = self.take_word("WITH") || self.take_word("WITHOUT");
+                if has_zone && !(self.take_word("TIME") && self.take_word("ZONE")) {
+                    return Err("TIME ZONE is expected after WITH or WITHOUT".to_owned());
                 }
                 DataType::Timestamp(unit, Some("UTC".into()))
             }

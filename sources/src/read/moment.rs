@@ -110,7 +110,7 @@ fn in_units(moment: &DateTime<Tz>, unit: TimeUnit) -> Result<i64, &'static str> 
         TimeUnit::Nanosecond => (1_000_000_000, 1),
     };
     let fraction = moment.timestamp_subsec_nanos();
-    if fraction % nanoseconds != 0 {
+    if !fraction.is_multiple_of(nanoseconds) {
         return Err("it is finer than the column; declare more digits, such as TIMESTAMP(6) or TIMESTAMP(9)");
     }
     let whole = i128::from(moment.timestamp()) * i128::from(per_second) + i128::from(fraction / nanoseconds);
@@ -143,7 +143,7 @@ fn from_java(pattern: &str) -> Result<String, String> {
         let (run, after) = rest.split_at(length);
         rest = after;
         if letter == '\'' {
-            if length % 2 == 0 {
+            if length.is_multiple_of(2) {
                 result.extend(std::iter::repeat_n('\'', length / 2));
                 continue;
             }

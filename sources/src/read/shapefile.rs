@@ -40,7 +40,7 @@ pub(super) struct Shapefile {
 
 impl Shapefile {
     pub(super) fn open(self, source: Source, options: &ReadOptions) -> Result<Opened> {
-        let parts = Parts::find(source.into_local(options)?, self.sub_path.as_deref(), options)?;
+        let parts = Parts::find(&source.into_local(options)?, self.sub_path.as_deref(), options)?;
         let attributes = Attributes::open(parts.attributes, parts.code_page.as_deref())?;
         let shapes = Shapes::open(parts.shapes, options.max_record_bytes)?;
         let schema = match self.schema {

@@ -191,10 +191,11 @@ fn values(texts: &ArrayRef, data_type: &DataType, formats: &Formats) -> Result<A
         ($type:ty, $nanoseconds:expr) => {
             primitive::<$type>(texts, data_type, |text| {
                 let time = string_to_time_nanoseconds(text).map_err(|_| "")?;
-                if time % $nanoseconds != 0 {
+                let whole: i64 = time / $nanoseconds;
+                if whole * $nanoseconds != time {
                     return Err("it is finer than the column");
                 }
-                (time / $nanoseconds).try_into().map_err(|_| "")
+                whole.try_into().map_err(|_| "")
             })
         };
     }

@@ -43,6 +43,7 @@ pub(crate) enum Fault {
 }
 
 /// Which requests meet which faults.
+#[expect(clippy::large_enum_variant, reason = "there is one for each store")]
 enum Plan {
     /// Puts to paths that have `affected` in them meet the faults, one each, before they go well.
     Script {

@@ -1,6 +1,6 @@
 //! Copies that take long.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -33,7 +33,7 @@ async fn append(dataset: &DatasetStorage, prev: &EncodedBlock) -> EncodedBlock {
 async fn what_a_copy_has_sent_is_not_sent_again_when_it_looks_again() {
     let (dataset, seed) = blocks::create(&memory().await).await;
     let store = FaultyStore::scripted("");
-    let bucket = Repository::from_store("memory://aged".parse().unwrap(), store.clone()).unwrap();
+    let bucket = Repository::from_store("memory://aged".parse().unwrap(), Arc::<FaultyStore>::clone(&store)).unwrap();
     let goal = bucket
         .create(*dataset.id(), None, std::slice::from_ref(&seed))
         .await

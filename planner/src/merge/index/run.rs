@@ -80,7 +80,13 @@ impl StoredRun {
     /// Reads the list of blocks and the filters.
     pub(super) async fn open(store: &DerivedStore, layout: &Layout, record: RunRecord) -> Result<Self> {
         let path = store.path(&layout.file(&record.name));
-        let tail = read(store, &path, &record, &[record.filters..record.size]).await?;
+        let tail = read(
+            store,
+            &path,
+            &record,
+            std::slice::from_ref(&(record.filters..record.size)),
+        )
+        .await?;
         let tail = tail.into_iter().next().unwrap_or_default();
         if crc32fast::hash(&tail) != record.crc {
             return Err(Damaged::error(&record.name, "its footer has another checksum"));

@@ -37,7 +37,7 @@ async fn check(strategy: &MergeStrategy, case: &Value, pushed: Pushed) {
 }
 
 fn key(group: &Value, case: &Value) -> Vec<String> {
-    let key = case.get("primaryKey").unwrap_or(&group["primaryKey"]);
+    let key = case.get("primaryKey").unwrap_or_else(|| &group["primaryKey"]);
     serde_json::from_value(key.clone()).unwrap()
 }
 
@@ -116,7 +116,7 @@ async fn snapshots_are_ordered_by_key_and_operation() {
             .collect();
         let mut merged = dataset.merge(&snapshot(&["city"]), &input, Pushed::DATA).await.unwrap();
         for row in &mut merged {
-            row.time.get_or_insert(seconds(&round["sourceEventTime"]));
+            row.time.get_or_insert_with(|| seconds(&round["sourceEventTime"]));
         }
         let output = round["output"].as_array().unwrap();
         let expected = output.iter().map(|row_of| {

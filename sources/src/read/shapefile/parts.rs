@@ -27,7 +27,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Finds the parts in an archive, in a folder, or beside the `.shp` file.
-    pub(super) fn find(input: Local, sub_path: Option<&str>, options: &ReadOptions) -> Result<Self> {
+    pub(super) fn find(input: &Local, sub_path: Option<&str>, options: &ReadOptions) -> Result<Self> {
         if input.path().is_dir() {
             let names = names_in(input.path())?;
             let name = choose(&names, sub_path)?;

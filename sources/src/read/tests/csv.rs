@@ -3,12 +3,9 @@ use serde_json::{Value, json};
 use super::{assert_says, columns, error, rows, try_table};
 use crate::ErrorKind;
 
-fn csv(options: Value) -> Value {
-    let mut step = json!({ "kind": "Csv" });
-    if let (Some(step), Some(options)) = (step.as_object_mut(), options.as_object()) {
-        step.extend(options.clone());
-    }
-    step
+fn csv(mut options: Value) -> Value {
+    options["kind"] = json!("Csv");
+    options
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ fn values(lines: &str) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn sorted(values: Vec<Value>) -> Vec<String> {
+fn sorted(values: &[Value]) -> Vec<String> {
     let mut lines: Vec<String> = values.iter().map(Value::to_string).collect();
     lines.sort_unstable();
     lines
@@ -88,7 +88,7 @@ async fn appended_rows_are_those_of_the_other_implementation() {
         ("append", "append-", "sensors.readings"),
         ("vocab", "vocab-", "weather.vocab"),
     ] {
-        assert_eq!(sorted(rows(manifest, prefix).await), sorted(expected(name)), "{name}");
+        assert_eq!(sorted(&rows(manifest, prefix).await), sorted(&expected(name)), "{name}");
     }
 }
 
