@@ -1,4 +1,4 @@
-//! Keccak-f[1600], the permutation of SHA3, on several states at once.
+//! `Keccak-f[1600]`, the permutation of SHA3, on several states at once.
 //!
 //! One state keeps a core busy with instructions that wait for each other; eight states side by side in vector registers
 //! take about as long as one. The instructions are chosen when the program runs: AVX-512, AVX2, or plain ones.

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{DatasetId, Multicodec, Multihash};
 use crate::metadata::MetadataEvent;
 
-/// [`codec::MAX_BLOCK_SIZE`](crate::codec::MAX_BLOCK_SIZE) as the size of a file.
+/// [`crate::codec::MAX_BLOCK_SIZE`] as the size of a file.
 pub(super) const MAX_BLOCK_SIZE: u64 = codec::MAX_BLOCK_SIZE as u64;
 
 /// Largest `refs/head` or `info/alias` that is read, in bytes.

@@ -85,7 +85,7 @@ area! {
     /// How to reach S3 or a store that speaks like it. What is not set here comes from the usual AWS_* variables,
     /// then from the role of the instance or pod.
     pub struct S3 {
-        /// Such as https://storage.example.org:9000; Amazon's own unless set.
+        /// Such as `https://storage.example.org:9000`; Amazon's own unless set.
         pub endpoint: Option<String> = None,
         /// Such as eu-central-1.
         pub region: Option<String> = None,
@@ -116,7 +116,7 @@ area! {
         pub client_id: Option<String> = None,
         /// Goes with client_id.
         pub client_secret: Option<Secret> = None,
-        /// Such as https://account.blob.core.windows.net, which is what it is unless set.
+        /// Such as `https://account.blob.core.windows.net`, which is what it is unless set.
         pub endpoint: Option<String> = None,
         /// Whether an endpoint without TLS is accepted.
         pub allow_http: Option<Flag> = None,
