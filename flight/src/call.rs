@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
-use jetway_planner::{IdempotencyKey, Subject};
+use jetway_planner::{IdempotencyKey, PlanRequest, Query, SessionOptions, Subject};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 use tracing::{Instrument, Span};
@@ -25,6 +25,10 @@ pub(crate) struct Call {
     pub(crate) shared: Arc<Shared>,
     pub(crate) subject: Subject,
     pub(crate) profile: WireProfile,
+    /// The settings that the client chose.
+    pub(crate) session: SessionOptions,
+    /// What the client calls itself; empty if it does not say.
+    pub(crate) client: Arc<str>,
     /// From a header; for calls that change something.
     pub(crate) idempotency_key: Option<IdempotencyKey>,
     record: Record,
@@ -34,6 +38,11 @@ impl Call {
     /// The time, for what expires.
     pub(crate) fn now(&self) -> SystemTime {
         self.shared.options.clock.now().into()
+    }
+
+    /// A request to plan a query for the caller, under the settings of its session.
+    pub(crate) fn plan_request(&self, query: Query) -> PlanRequest {
+        PlanRequest::new(&self.subject, query).with_session(self.session.clone())
     }
 
     /// Says which command the call turned out to be, for metrics and traces.
@@ -94,10 +103,14 @@ where
                 Error::invalid_argument(format!("the header {} is no text", WireProfile::COMPRESSION_HEADER))
             })?;
             let profile = WireProfile::from_header(compression)?;
+            let client = client(&metadata);
+            record.span.record("client", client.as_ref());
             let call = Call {
                 shared,
                 subject: caller.subject,
                 profile,
+                session: SessionOptions::default(),
+                client,
                 idempotency_key: idempotency_key(&metadata)?,
                 record: record.clone(),
             };
@@ -111,6 +124,16 @@ where
         record.finish(outcome)
     };
     Box::pin(run.instrument(span))
+}
+
+/// Longest name of a client that is kept, in bytes.
+const MAX_CLIENT: usize = 200;
+
+/// What the client calls itself.
+fn client(metadata: &MetadataMap) -> Arc<str> {
+    let name = metadata.get(http::header::USER_AGENT.as_str());
+    let name = name.and_then(|name| name.to_str().ok()).unwrap_or_default();
+    name.chars().take(MAX_CLIENT).collect::<String>().into()
 }
 
 /// The header that makes sure that a push which is sent twice is taken in once.
@@ -142,6 +165,7 @@ impl Record {
             flight.method = method,
             flight.command = tracing::field::Empty,
             subject = tracing::field::Empty,
+            client = tracing::field::Empty,
         );
         Self {
             method,

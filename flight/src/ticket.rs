@@ -11,17 +11,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use jetway_odf::identity::{DatasetId, Multihash};
-use jetway_planner::{Pin, Subject};
+use jetway_planner::{Pin, Query, SessionOptions, Subject};
 use prost::Message;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::queries::QueryId;
 use crate::{Error, ErrorKind, Result, WireProfile};
 
 #[cfg(test)]
 mod tests;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER_LEN: usize = 2;
 const TAG_LEN: usize = 32;
 
@@ -70,8 +71,14 @@ pub(crate) enum Purpose {
 /// A statement on its way between two calls.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ticket {
-    /// The SQL text.
-    pub(crate) sql: String,
+    /// What is asked.
+    pub(crate) query: Query,
+    /// Values of the parameters, one row, as an Arrow IPC stream.
+    pub(crate) parameters: Option<Bytes>,
+    /// The settings under which it was planned.
+    pub(crate) session: SessionOptions,
+    /// Names this run of the query, for those who look for it or cancel it; a prepared statement has none.
+    pub(crate) id: QueryId,
     /// The heads that it reads; none for a prepared statement, which reads what is there when it runs.
     pub(crate) pins: Vec<Pin>,
     /// How rows look on the wire.
@@ -84,8 +91,8 @@ pub(crate) struct Ticket {
 
 #[derive(Clone, PartialEq, Message)]
 struct Contents {
-    #[prost(string, tag = "1")]
-    sql: String,
+    #[prost(string, optional, tag = "1")]
+    sql: Option<String>,
     #[prost(message, repeated, tag = "2")]
     pins: Vec<PinContents>,
     #[prost(uint32, tag = "3")]
@@ -95,6 +102,22 @@ struct Contents {
     /// Unix time, in seconds.
     #[prost(uint64, tag = "5")]
     expires: u64,
+    #[prost(bytes = "bytes", optional, tag = "6")]
+    substrait: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    parameters: Option<Bytes>,
+    #[prost(message, optional, tag = "8")]
+    session: Option<SessionContents>,
+    #[prost(bytes = "vec", tag = "9")]
+    id: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SessionContents {
+    #[prost(string, optional, tag = "1")]
+    schema: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    time_zone: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -108,8 +131,16 @@ struct PinContents {
 impl Ticket {
     /// Encodes and signs it.
     pub(crate) fn seal(&self, key: &TicketKey, purpose: Purpose) -> (Bytes, TicketTag) {
+        let (sql, substrait) = match &self.query {
+            Query::Sql(text) => (Some(text.clone()), None),
+            Query::Substrait(plan) => (None, Some(plan.clone())),
+        };
         let contents = Contents {
-            sql: self.sql.clone(),
+            sql,
+            substrait,
+            parameters: self.parameters.clone(),
+            session: SessionContents::of(&self.session),
+            id: self.id.to_bytes(),
             pins: self
                 .pins
                 .iter()
@@ -181,14 +212,35 @@ impl Ticket {
             .map(PinContents::open)
             .collect::<Option<_>>()
             .ok_or_else(bad)?;
+        let query = match (contents.sql, contents.substrait) {
+            (Some(text), None) => Query::Sql(text),
+            (None, Some(plan)) => Query::Substrait(plan),
+            _ => return Err(bad()),
+        };
         let ticket = Self {
-            sql: contents.sql,
+            query,
+            parameters: contents.parameters,
+            session: contents.session.map(SessionContents::open).unwrap_or_default(),
+            id: QueryId::from_bytes(&contents.id).ok_or_else(bad)?,
             pins,
             profile: WireProfile::from_bits(contents.profile).ok_or_else(bad)?,
             account: contents.account,
             expires,
         };
         Ok((ticket, *tag))
+    }
+}
+
+impl SessionContents {
+    /// Nothing for a session without settings, which nearly all are.
+    fn of(session: &SessionOptions) -> Option<Self> {
+        let SessionOptions { schema, time_zone } = session.clone();
+        (*session != SessionOptions::default()).then_some(Self { schema, time_zone })
+    }
+
+    fn open(self) -> SessionOptions {
+        let Self { schema, time_zone } = self;
+        SessionOptions { schema, time_zone }
     }
 }
 

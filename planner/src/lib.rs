@@ -23,6 +23,7 @@ mod planner;
 mod policy;
 mod preprocess;
 mod read_index;
+mod request;
 mod resolve;
 mod rewrite;
 mod session;
@@ -40,6 +41,7 @@ pub use ingest::{IdempotencyKey, IfExists, IfNotExists, IngestOutcome, IngestReq
 pub use name::{CATALOG, TableName};
 pub use planner::{Planner, PlannerOptions, TableEntry};
 pub use read_index::CompactOutcome;
+pub use request::{PlanRequest, Query, SessionOptions};
 pub use rewrite::{Rewrite, RewriteOutcome};
 pub use statement::{BatchStream, Pin, Statement};
 pub use subject::Subject;

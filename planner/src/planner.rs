@@ -25,8 +25,8 @@ use crate::session::Engine;
 use crate::summary::{DatasetSummary, SummaryCache};
 use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
-    IngestRequest, Pin, PinnedDataset, PullOptions, PullOutcome, Result, Rewrite, RewriteOutcome, Statement, Subject,
-    TableName, Update, policy, rewrite,
+    IngestRequest, Pin, PinnedDataset, PlanRequest, PullOptions, PullOutcome, Result, Rewrite, RewriteOutcome,
+    Statement, Subject, TableName, Update, policy, rewrite,
 };
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
@@ -129,8 +129,19 @@ impl Planner {
     /// # Errors
     /// `InvalidSql` with line and column, `NotFound` with a suggestion, `Unsupported` for what does more than read.
     pub async fn plan(&self, subject: &Subject, sql: &str, pins: Option<&[Pin]>) -> Result<Statement> {
-        let (subject, sql, pins) = (subject.clone(), sql.to_owned(), pins.map(<[Pin]>::to_vec));
-        plan(Arc::clone(&self.shared), subject, sql, pins).await
+        let request = PlanRequest {
+            pins: pins.map(<[Pin]>::to_vec),
+            ..PlanRequest::sql(subject, sql)
+        };
+        self.plan_request(request).await
+    }
+
+    /// Parses a query, resolves its names for the subject and types it, under the settings of its session; runs nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::plan`]; `InvalidArgument` for parameters that do not fit.
+    pub async fn plan_request(&self, request: PlanRequest) -> Result<Statement> {
+        plan(Arc::clone(&self.shared), request).await
     }
 
     /// Names of all accounts whose datasets the subject may read: the schemas of the SQL catalog.
@@ -213,8 +224,8 @@ impl Planner {
     ///
     /// # Errors
     /// Those of [`Self::plan`]; `PermissionDenied` when the subject may not write.
-    pub async fn plan_update(&self, subject: &Subject, sql: &str) -> Result<Option<Update>> {
-        plan_update(self.clone(), subject.clone(), sql.to_owned()).await
+    pub async fn plan_update(&self, request: PlanRequest) -> Result<Option<Update>> {
+        plan_update(self.clone(), request).await
     }
 
     /// Runs a statement that changes a dataset.
@@ -222,11 +233,11 @@ impl Planner {
     /// # Errors
     /// Those of [`Self::plan_update`] and [`Update::run`]; `Unsupported` for statements that only read, or that are not
     /// possible.
-    pub async fn update(&self, subject: &Subject, sql: &str, key: Option<IdempotencyKey>) -> Result<IngestOutcome> {
-        match self.plan_update(subject, sql).await? {
+    pub async fn update(&self, request: PlanRequest, key: Option<IdempotencyKey>) -> Result<IngestOutcome> {
+        match self.plan_update(request.clone()).await? {
             Some(update) => update.run(key).await,
             None => {
-                self.plan(subject, sql, None).await?;
+                self.plan_request(request).await?;
                 Err(Error::new(
                     ErrorKind::Unsupported,
                     "the statement changes nothing; send it as a query, or write INSERT INTO ... SELECT or VALUES ...",
@@ -383,17 +394,13 @@ impl Shared {
 }
 
 // A free function with a boxed future: callers do not compile the whole planning again.
-fn plan(
-    shared: Arc<Shared>,
-    subject: Subject,
-    sql: String,
-    pins: Option<Vec<Pin>>,
-) -> BoxFuture<'static, Result<Statement>> {
+fn plan(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<Statement>> {
     async move {
-        let mut session = shared.engine.session(&subject);
-        let statement = parse(&session, &sql)?;
+        let subject = &request.subject;
+        let mut session = shared.engine.session(subject, &request.session);
+        let statement = parse(&session, sql_text(&request)?)?;
         let (plan, pins) = shared
-            .resolve(&mut session, &subject, statement, pins.as_deref())
+            .resolve(&mut session, subject, statement, request.pins.as_deref())
             .await?;
         let plan = session.optimize(&plan)?;
         Ok(Statement::new(session, plan, pins, shared.engine.compute.clone()))
@@ -401,28 +408,43 @@ fn plan(
     .boxed()
 }
 
-fn plan_update(planner: Planner, subject: Subject, sql: String) -> BoxFuture<'static, Result<Option<Update>>> {
+fn plan_update(planner: Planner, request: PlanRequest) -> BoxFuture<'static, Result<Option<Update>>> {
     async move {
         let shared = &planner.shared;
-        let mut session = shared.engine.session(&subject);
-        let Some(insert) = InsertStatement::from_statement(parse(&session, &sql)?)? else {
+        let subject = &request.subject;
+        let mut session = shared.engine.session(subject, &request.session);
+        let Some(insert) = InsertStatement::from_statement(parse(&session, sql_text(&request)?)?)? else {
             return Ok(None);
         };
-        let dataset = shared.ingest.writable(&subject, &insert.table).await?;
+        let dataset = shared.ingest.writable(subject, &insert.table).await?;
         let summary = shared.summaries.get(&dataset).await?;
         let query = insert.query.clone();
-        let (plan, pins) = shared.resolve(&mut session, &subject, query, None).await?;
+        let (plan, pins) = shared.resolve(&mut session, subject, query, None).await?;
         let plan = insert.project(&session, plan, &summary)?;
         let rows = Statement::new(session, plan, pins, shared.engine.compute.clone());
         Ok(Some(Update {
             planner: planner.clone(),
-            subject,
+            subject: request.subject,
             dataset,
             summary,
             rows,
         }))
     }
     .boxed()
+}
+
+/// The text of a request.
+fn sql_text(request: &PlanRequest) -> Result<&str> {
+    if request.parameters.is_some() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "statements take no parameters here: write the values into the text",
+        ));
+    }
+    request
+        .query
+        .sql()
+        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "Substrait plans are not executed: send SQL"))
 }
 
 fn parse(session: &SessionState, sql: &str) -> Result<SqlStatement> {

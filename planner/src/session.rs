@@ -12,7 +12,7 @@ use datafusion::prelude::SessionConfig;
 use jetway_odf::storage::DatasetStorage;
 
 use crate::compute::Compute;
-use crate::{CATALOG, PlannerOptions, Result, Subject};
+use crate::{CATALOG, PlannerOptions, Result, SessionOptions, Subject};
 
 /// Footers of slices, by content; a slice never changes, so they never grow stale.
 const METADATA_CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -62,12 +62,19 @@ impl Engine {
         Ok(Self { base, compute })
     }
 
-    /// A state for one statement of a subject, with no tables yet. The subject's own account is the default schema.
-    pub(crate) fn session(&self, subject: &Subject) -> SessionState {
+    /// A state for one statement of a subject, with no tables yet. The subject's own account is the default schema unless the
+    /// session says another.
+    pub(crate) fn session(&self, subject: &Subject, options: &SessionOptions) -> SessionState {
         let mut state = self.base.clone();
-        let catalog = &mut state.config_mut().options_mut().catalog;
-        CATALOG.clone_into(&mut catalog.default_catalog);
-        catalog.default_schema = subject.name().to_string();
+        let settings = state.config_mut().options_mut();
+        CATALOG.clone_into(&mut settings.catalog.default_catalog);
+        settings.catalog.default_schema = match &options.schema {
+            Some(schema) => schema.clone(),
+            None => subject.name().to_string(),
+        };
+        if let Some(time_zone) = &options.time_zone {
+            settings.execution.time_zone = Some(time_zone.clone());
+        }
         let tables: Arc<dyn CatalogProviderList> = Arc::new(MemoryCatalogProviderList::new());
         state.register_catalog_list(tables);
         // What `now()` means in all of the statement.

@@ -11,12 +11,14 @@ use arrow_flight::sql::{
 use arrow_flight::{FlightData, FlightDescriptor, FlightInfo, PutResult};
 use bytes::Bytes;
 use futures::StreamExt;
+use jetway_planner::{PlanRequest, Query};
 use prost::Message;
 
 use super::statement::Planned;
 use super::{refuse_transaction, statement, update};
 use crate::call::Call;
 use crate::decode::{Upload, decode_upload};
+use crate::queries::QueryId;
 use crate::ticket::{Purpose, Ticket};
 use crate::wire::schema_bytes;
 use crate::{Error, Result};
@@ -24,14 +26,17 @@ use crate::{Error, Result};
 /// The action CreatePreparedStatement.
 pub(super) async fn create(call: &Call, request: ActionCreatePreparedStatementRequest) -> Result<Bytes> {
     refuse_transaction(request.transaction_id.as_ref())?;
-    let dataset_schema = match statement::plan_any(call, &request.query).await? {
+    let dataset_schema = match statement::plan_any(call, call.plan_request(Query::Sql(request.query.clone()))).await? {
         Planned::Query(statement) => schema_bytes(&call.profile.schema(&statement.schema()))?,
         // No schema tells clients that it is an update.
         Planned::Update(_) => Bytes::new(),
     };
     let options = &call.shared.options;
     let handle = Ticket {
-        sql: request.query,
+        query: Query::Sql(request.query),
+        parameters: None,
+        session: call.session.clone(),
+        id: QueryId::NONE,
         // It runs against what is there then, not now.
         pins: Vec::new(),
         profile: call.profile,
@@ -53,18 +58,18 @@ pub(super) async fn flight_info(
     command: &CommandPreparedStatementQuery,
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
-    statement::plan_flight(call, open(call, command)?.sql, descriptor).await
+    statement::plan_flight(call, request(call, open(call, command)?), descriptor).await
 }
 
 /// GetSchema of a prepared statement.
 pub(super) async fn schema(call: &Call, command: &CommandPreparedStatementQuery) -> Result<SchemaRef> {
-    statement::schema_of(call, &open(call, command)?.sql).await
+    statement::schema_of(call, request(call, open(call, command)?)).await
 }
 
 /// Runs a prepared statement that changes a dataset.
 pub(super) async fn update(call: &Call, command: &CommandPreparedStatementUpdate) -> Result<PutResult> {
-    let sql = open_handle(call, &command.prepared_statement_handle)?.sql;
-    update::run(call, &sql).await
+    let handle = open_handle(call, &command.prepared_statement_handle)?;
+    update::run(call, handle.query).await
 }
 
 /// DoPut of parameters. Some clients send it always; without parameters there is nothing to do.
@@ -95,6 +100,11 @@ pub(super) async fn bind(
     Ok(PutResult {
         app_metadata: result.encode_to_vec().into(),
     })
+}
+
+/// What a handle asks for.
+fn request(call: &Call, handle: Ticket) -> PlanRequest {
+    PlanRequest::new(&call.subject, handle.query).with_session(handle.session)
 }
 
 fn open(call: &Call, command: &CommandPreparedStatementQuery) -> Result<Ticket> {

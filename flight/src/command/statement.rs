@@ -3,11 +3,12 @@
 use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightInfo};
-use jetway_planner::{BatchStream, Statement, Update};
+use jetway_planner::{BatchStream, PlanRequest, Query, Statement, Update};
 use prost::Message;
 
 use super::{info, ingest, refuse_transaction, update};
 use crate::call::Call;
+use crate::queries::QueryId;
 use crate::ticket::{Purpose, Ticket};
 use crate::{Error, ErrorKind, Result, WireProfile};
 
@@ -18,13 +19,13 @@ pub(super) async fn flight_info(
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
     refuse_transaction(command.transaction_id.as_ref())?;
-    plan_flight(call, command.query, descriptor).await
+    plan_flight(call, call.plan_request(Query::Sql(command.query)), descriptor).await
 }
 
 /// GetSchema.
 pub(super) async fn schema(call: &Call, command: CommandStatementQuery) -> Result<SchemaRef> {
     refuse_transaction(command.transaction_id.as_ref())?;
-    schema_of(call, &command.query).await
+    schema_of(call, call.plan_request(Query::Sql(command.query))).await
 }
 
 /// A planned text.
@@ -34,21 +35,26 @@ pub(super) enum Planned {
     Update(Update),
 }
 
-/// Schema of what a text gives.
-pub(super) async fn schema_of(call: &Call, sql: &str) -> Result<SchemaRef> {
-    let schema = match plan_any(call, sql).await? {
+/// Schema of what a query gives.
+pub(super) async fn schema_of(call: &Call, request: PlanRequest) -> Result<SchemaRef> {
+    let schema = match plan_any(call, request).await? {
         Planned::Query(statement) => statement.schema(),
-        Planned::Update(_) => plan(call, &update::count(0)).await?.schema(),
+        Planned::Update(_) => plan(call, count(call, 0)).await?.schema(),
     };
     Ok(call.profile.schema(&schema))
 }
 
-/// Plans a text, whatever it does. Nothing runs.
-pub(super) async fn plan_any(call: &Call, sql: &str) -> Result<Planned> {
-    let planned = plan(call, sql).await;
+/// The query whose result is the result of an update that is done.
+fn count(call: &Call, rows: u64) -> PlanRequest {
+    PlanRequest::sql(&call.subject, update::count(rows))
+}
+
+/// Plans a query, whatever it does. Nothing runs.
+pub(super) async fn plan_any(call: &Call, request: PlanRequest) -> Result<Planned> {
+    let planned = plan(call, request.clone()).await;
     // Nearly all texts are queries, so they are not looked at twice.
     if matches!(&planned, Err(error) if error.kind() == ErrorKind::Planner(jetway_planner::ErrorKind::Unsupported))
-        && let Some(update) = call.shared.planner.plan_update(&call.subject, sql).await?
+        && let Some(update) = call.shared.planner.plan_update(request).await?
     {
         return Ok(Planned::Update(update));
     }
@@ -56,39 +62,41 @@ pub(super) async fn plan_any(call: &Call, sql: &str) -> Result<Planned> {
 }
 
 /// Plans a query against what the datasets hold now.
-async fn plan(call: &Call, sql: &str) -> Result<Statement> {
-    let max = call.shared.options.max_statement;
-    if sql.len() > max {
+async fn plan(call: &Call, request: PlanRequest) -> Result<Statement> {
+    let (length, max) = (request.query.len(), call.shared.options.max_statement);
+    if length > max {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,
             format!(
-                "the statement has {} bytes, more than {max}: move long lists of values into a dataset and join it",
-                sql.len()
+                "the statement has {length} bytes, more than {max}: move long lists of values into a dataset and join it"
             ),
         ));
     }
-    Ok(call.shared.planner.plan(&call.subject, sql, None).await?)
+    Ok(call.shared.planner.plan_request(request).await?)
 }
 
-/// Plans a text, and makes the ticket and all else that GetFlightInfo answers.
+/// Plans a query, and makes the ticket and all else that GetFlightInfo answers.
 ///
 /// Clients that do not know what a text does send updates here as well (`cursor.execute()` of ADBC). They may never ask for
 /// the result, or ask twice, so an update runs now, once; its result is a query for the number of rows.
-pub(super) async fn plan_flight(call: &Call, sql: String, descriptor: FlightDescriptor) -> Result<FlightInfo> {
-    let (sql, statement) = match plan_any(call, &sql).await? {
-        Planned::Query(statement) => (sql, statement),
+pub(super) async fn plan_flight(call: &Call, request: PlanRequest, descriptor: FlightDescriptor) -> Result<FlightInfo> {
+    let (request, statement) = match plan_any(call, request.clone()).await? {
+        Planned::Query(statement) => (request, statement),
         Planned::Update(update) => {
             let outcome = update.run(call.idempotency_key.clone()).await?;
             ingest::answer(&outcome);
-            let sql = update::count(outcome.rows);
-            let statement = plan(call, &sql).await?;
-            (sql, statement)
+            let request = count(call, outcome.rows);
+            let statement = plan(call, request.clone()).await?;
+            (request, statement)
         }
     };
     let options = &call.shared.options;
     let expires = call.now() + options.ticket_ttl;
     let ticket = Ticket {
-        sql,
+        query: request.query,
+        parameters: None,
+        session: request.session,
+        id: QueryId::unique(),
         pins: statement.pins().to_vec(),
         profile: call.profile,
         account: call.subject.name().as_str().to_owned(),
@@ -109,10 +117,10 @@ pub(super) async fn fetch(call: &Call, handle: &[u8]) -> Result<(SchemaRef, Batc
     let statement = match call.shared.plans.get(&tag) {
         Some(statement) => statement,
         None => {
-            call.shared
-                .planner
-                .plan(&call.subject, &ticket.sql, Some(&ticket.pins))
-                .await?
+            let request = PlanRequest::new(&call.subject, ticket.query)
+                .with_session(ticket.session)
+                .with_pins(ticket.pins);
+            call.shared.planner.plan_request(request).await?
         }
     };
     let schema = ticket.profile.schema(&statement.schema());

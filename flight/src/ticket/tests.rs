@@ -16,7 +16,13 @@ fn noon() -> SystemTime {
 
 fn ticket(sql: &str) -> Ticket {
     Ticket {
-        sql: sql.to_owned(),
+        query: Query::Sql(sql.to_owned()),
+        parameters: Some(Bytes::from_static(b"values")),
+        session: SessionOptions {
+            schema: Some("bob".to_owned()),
+            time_zone: None,
+        },
+        id: QueryId::from_bytes(&[7; 16]).unwrap(),
         pins: vec![Pin {
             dataset: DatasetId::seeded(b"one"),
             head: Multihash::sha3_256(b"head"),

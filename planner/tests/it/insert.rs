@@ -5,7 +5,11 @@ use jetway_planner::ErrorKind;
 use crate::catalog::Fixture;
 
 async fn insert(fixture: &Fixture, sql: &str) -> Result<u64, jetway_planner::Error> {
-    Ok(fixture.planner.update(&fixture.alice, sql, None).await?.rows)
+    Ok(fixture
+        .planner
+        .update(jetway_planner::PlanRequest::sql(&fixture.alice, sql), None)
+        .await?
+        .rows)
 }
 
 async fn with_table() -> Fixture {
@@ -60,7 +64,10 @@ async fn a_plan_of_an_insert_runs_nothing_and_reads_what_was_there() {
     let fixture = with_table().await;
     let update = fixture
         .planner
-        .plan_update(&fixture.alice, "INSERT INTO t SELECT n, name, price FROM t")
+        .plan_update(jetway_planner::PlanRequest::sql(
+            &fixture.alice,
+            "INSERT INTO t SELECT n, name, price FROM t",
+        ))
         .await
         .unwrap()
         .unwrap();

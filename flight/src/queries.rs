@@ -1,0 +1,5 @@
+//! The queries of this node.
+
+mod id;
+
+pub use id::QueryId;
