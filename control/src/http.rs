@@ -7,17 +7,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::Json;
+pub use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use futures::Stream;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
 
+mod connections;
 mod transfer;
 
+use connections::Connections;
 pub use transfer::{Transfers, router as transfer_router};
 
 #[cfg(test)]
@@ -49,6 +53,8 @@ pub struct System {
     pub http: SocketAddr,
     /// Where Arrow Flight listens.
     pub flight: SocketAddr,
+    /// Whether both speak TLS.
+    pub tls: bool,
     /// Whether new requests are wanted.
     pub readiness: Readiness,
     /// Finds out whether storage answers; the error says what is wrong.
@@ -66,6 +72,13 @@ impl fmt::Debug for System {
     }
 }
 
+impl System {
+    /// Where Flight clients connect.
+    fn flight_url(&self) -> String {
+        format!("{}://{}", if self.tls { "grpc+tls" } else { "grpc" }, self.flight)
+    }
+}
+
 /// All pages.
 pub fn router(system: System) -> Router {
     Router::new()
@@ -77,15 +90,21 @@ pub fn router(system: System) -> Router {
         .with_state(system)
 }
 
-/// Serves until `stop` is done, then lets running requests finish.
+/// Serves the connections until `stop` is done, then lets running requests finish.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
+pub async fn serve<I, C>(
+    address: SocketAddr,
+    connections: I,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    I: Stream<Item = io::Result<C>> + Send + Unpin + 'static,
+    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let listener = Connections::new(address, connections);
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 
@@ -152,8 +171,8 @@ async fn info(State(system): State<System>) -> Json<Info> {
     Json(Info {
         name: "jetway",
         version: system.version,
-        http: format!("http://{}", system.http),
-        flight: format!("grpc://{}", system.flight),
+        http: format!("{}://{}", if system.tls { "https" } else { "http" }, system.http),
+        flight: system.flight_url(),
     })
 }
 
@@ -161,7 +180,7 @@ async fn home(State(system): State<System>) -> Html<String> {
     Html(
         include_str!("http/home.html")
             .replace("{version}", system.version)
-            .replace("{flight}", &system.flight.to_string()),
+            .replace("{flight}", &system.flight_url()),
     )
 }
 

@@ -26,6 +26,7 @@ mod task_stream;
 #[cfg(test)]
 mod testing;
 mod ticket;
+mod web;
 mod wire;
 
 pub use auth::{Authenticator, Login};
@@ -35,4 +36,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use gateway::{FlightGateway, FlightOptions, tune};
 pub use queries::QueryId;
 pub use ticket::TicketKey;
+pub use web::{Web, WebLayer, WebOrigins};
 pub use wire::{Compression, WireProfile};

@@ -1,14 +1,16 @@
 //! The command line as a client of a running node.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
+use base64::Engine;
 use secrecy::{ExposeSecret, SecretString};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 
 use crate::commands::account::ask;
@@ -33,6 +35,27 @@ pub(crate) struct Connection {
     /// An access token, instead of account and password.
     #[arg(long, env = "JETWAY_TOKEN", hide_env_values = true, help_heading = "Connection")]
     token: Option<SecretString>,
+    /// File with the authorities that sign the node's certificate, in PEM; those of the system unless given.
+    #[arg(long, env = "JETWAY_TLS_CA", value_name = "FILE", help_heading = "Connection")]
+    tls_ca: Option<PathBuf>,
+    /// File with a certificate of the client, in PEM, for nodes that ask for one.
+    #[arg(
+        long,
+        env = "JETWAY_TLS_CERTIFICATE",
+        value_name = "FILE",
+        requires = "tls_key",
+        help_heading = "Connection"
+    )]
+    tls_certificate: Option<PathBuf>,
+    /// File with its private key, in PEM.
+    #[arg(
+        long,
+        env = "JETWAY_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_certificate",
+        help_heading = "Connection"
+    )]
+    tls_key: Option<PathBuf>,
 }
 
 /// A Flight SQL client with credentials.
@@ -41,7 +64,8 @@ pub(crate) type Client = FlightSqlServiceClient<Channel>;
 impl Connection {
     /// Connects and, with a password, logs in.
     pub(crate) async fn open(&self) -> Result<Client> {
-        let endpoint = endpoint(&self.url)?
+        let endpoint = self
+            .endpoint()?
             .connect_timeout(Duration::from_secs(10))
             .tcp_nodelay(true)
             .initial_stream_window_size(8 * 1024 * 1024)
@@ -86,17 +110,53 @@ impl Connection {
         }
         Ok(())
     }
+
+    fn endpoint(&self) -> Result<Endpoint> {
+        let url = &self.url;
+        let after = |schemes: &[&str]| schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+        let wrong = || {
+            format!(
+                "\"{url}\" is not the address of a node; write grpc://HOST:PORT, such as grpc://127.0.0.1:50050, or grpc+tls://HOST:PORT"
+            )
+        };
+        if let Some(address) = after(&["grpc://", "grpc+tcp://", "http://"]) {
+            return Endpoint::from_shared(format!("http://{address}")).with_context(wrong);
+        }
+        let Some(address) = after(&["grpc+tls://", "https://"]) else {
+            bail!(wrong());
+        };
+        Endpoint::from_shared(format!("https://{address}"))
+            .with_context(wrong)?
+            .tls_config(self.tls()?)
+            .context("TLS cannot be set up")
+    }
+
+    fn tls(&self) -> Result<ClientTlsConfig> {
+        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        let mut config = match &self.tls_ca {
+            Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
+            None => ClientTlsConfig::new().ca_certificates(system_authorities()?),
+        };
+        if let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) {
+            config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        }
+        Ok(config)
+    }
 }
 
-fn endpoint(url: &str) -> Result<Endpoint> {
-    let address = ["grpc://", "grpc+tcp://", "http://"]
-        .into_iter()
-        .find_map(|scheme| url.strip_prefix(scheme));
-    let Some(address) = address else {
-        bail!("\"{url}\" is not the address of a node; write grpc://HOST:PORT, such as grpc://127.0.0.1:50050");
+/// The authorities that the system trusts.
+fn system_authorities() -> Result<Vec<Certificate>> {
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        bail!("the system has no list of certificate authorities; give the one of the node with --tls-ca");
+    }
+    let pem = |der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        Certificate::from_pem(format!(
+            "-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+        ))
     };
-    Endpoint::from_shared(format!("http://{address}"))
-        .with_context(|| format!("\"{url}\" is not the address of a node; write grpc://HOST:PORT"))
+    Ok(found.certs.iter().map(|certificate| pem(certificate)).collect())
 }
 
 /// What a failed call means, in the node's own words.

@@ -15,7 +15,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use area::{Accounts, Azure, Flight, Gcs, Http, LogFormat, Node, Query, S3, Shutdown, Storage, Telemetry};
+pub use area::{Accounts, Azure, Flight, Gcs, Http, LogFormat, Node, Query, S3, Shutdown, Storage, Telemetry, Tls};
 pub use layer::Layer;
 pub use reference::reference;
 pub use secret::Secret;
@@ -31,6 +31,8 @@ pub struct Config {
     pub http: Http,
     /// The Arrow Flight side.
     pub flight: Flight,
+    /// TLS of both.
+    pub tls: Tls,
     /// Where datasets are.
     pub storage: Storage,
     /// How to reach S3.
@@ -57,6 +59,7 @@ impl Default for Config {
             data_dir: PathBuf::from("jetway-data"),
             http: Http::default(),
             flight: Flight::default(),
+            tls: Tls::default(),
             storage: Storage::default(),
             s3: S3::default(),
             azure: Azure::default(),

@@ -18,6 +18,7 @@ mod node;
 mod output;
 mod signals;
 mod telemetry;
+mod tls;
 mod workspace;
 
 pub use config::Config;

@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::FutureExt;
-use jetway_control::http::{Readiness, System, Transfers};
+use jetway_control::http::{Readiness, Router, System, Transfers};
 use jetway_control::{AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, StorageCatalog};
-use jetway_flight::{FlightGateway, FlightOptions, TicketKey};
+use jetway_flight::{FlightGateway, FlightOptions, TicketKey, WebOrigins};
 use jetway_planner::{DatasetCatalog, Planner, PlannerOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic_health::server::HealthReporter;
 
 use crate::authenticator::ControlAuthenticator;
 use crate::config::Config;
+use crate::tls::{Clients, Identity};
+use flight::FlightPort;
 
+mod flight;
 mod memory;
 mod storage;
 
@@ -46,13 +48,16 @@ pub struct Node {
     pub flight: SocketAddr,
     /// What the start did about the first account. A generated password is nowhere else.
     pub first_admin: FirstAdmin,
+    /// Whether both speak TLS.
+    pub tls: bool,
     readiness: Readiness,
+    health: HealthReporter,
     grace_period: Duration,
     stop_flight: CancellationToken,
     stop_http: CancellationToken,
     flight_server: JoinHandle<Result<()>>,
     http_server: JoinHandle<Result<()>>,
-    upkeep: JoinHandle<()>,
+    upkeep: Vec<JoinHandle<()>>,
 }
 
 impl Node {
@@ -65,6 +70,8 @@ impl Node {
         let flight_listener = listen("Arrow Flight", "flight.address", &config.flight.address).await?;
         let (http, flight) = (http_listener.local_addr()?, flight_listener.local_addr()?);
 
+        let identity = Identity::load(&config.tls)?;
+        let origins = web_origins(config, http, identity.is_some())?;
         let metrics = crate::metrics::install()?;
         let clock = Clock::system();
         let accounts = Accounts::open(&config.data_dir, clock.clone())?;
@@ -98,9 +105,20 @@ impl Node {
 
         let traced = config.telemetry.otlp_endpoint.is_some();
         let (stop_flight, stop_http) = (CancellationToken::new(), CancellationToken::new());
-        let flight_server = tokio::spawn(serve_flight(flight_listener, gateway, traced, stop_flight.clone()));
+        let health = HealthReporter::new();
+        flight::report(&health, true).await;
+        let port = FlightPort {
+            listener: flight_listener,
+            gateway,
+            identity: identity.clone(),
+            origins,
+            health: health.clone(),
+            traced,
+        };
+        let flight_server = tokio::spawn(port.serve(stop_flight.clone()));
         let readiness = Readiness::default();
-        let upkeep = tokio::spawn({
+        let mut upkeep = Vec::from_iter(identity.clone().map(|identity| tokio::spawn(identity.follow())));
+        upkeep.push(tokio::spawn({
             let metrics = metrics.clone();
             async move {
                 loop {
@@ -108,29 +126,28 @@ impl Node {
                     metrics.run_upkeep();
                 }
             }
-        });
+        }));
         let system = System {
             version: env!("CARGO_PKG_VERSION"),
             http,
             flight,
+            tls: identity.is_some(),
             readiness: readiness.clone(),
             storage: Arc::new(move || check_storage(Arc::clone(&catalog)).boxed()),
             metrics: Arc::new(move || crate::metrics::render(&metrics)),
         };
         let router = jetway_control::http::router(system).merge(jetway_control::http::transfer_router(transfers));
-        let stop = stop_http.clone();
-        let http_server = tokio::spawn(async move {
-            jetway_control::http::serve(http_listener, router, stop.cancelled_owned())
-                .await
-                .context("the HTTP server failed")
-        });
+        let tls = identity.is_some();
+        let http_server = tokio::spawn(serve_http(http_listener, http, identity, router, stop_http.clone()));
         readiness.set(true);
         tracing::info!(http.address = %http, flight.address = %flight, "the node is up");
         Ok(Self {
             http,
             flight,
             first_admin,
+            tls,
             readiness,
+            health,
             grace_period: config.shutdown.grace_period.duration(),
             stop_flight,
             stop_http,
@@ -156,6 +173,7 @@ impl Node {
     /// Takes no more requests, waits for running streams up to the grace period, and stops.
     pub async fn shutdown(mut self) {
         self.readiness.set(false);
+        flight::report(&self.health, false).await;
         self.stop_flight.cancel();
         if tokio::time::timeout(self.grace_period, &mut self.flight_server)
             .await
@@ -169,7 +187,9 @@ impl Node {
         if tokio::time::timeout(HTTP_GRACE, &mut self.http_server).await.is_err() {
             self.http_server.abort();
         }
-        self.upkeep.abort();
+        for task in self.upkeep {
+            task.abort();
+        }
         tracing::info!("the node is down");
     }
 }
@@ -211,24 +231,34 @@ fn flight_options(config: &Config, ticket_key: TicketKey) -> Result<FlightOption
     })
 }
 
-async fn serve_flight(
+/// The origins that the configuration names, and the node's own pages.
+fn web_origins(config: &Config, http: SocketAddr, tls: bool) -> Result<WebOrigins> {
+    let scheme = if tls { "https" } else { "http" };
+    let origins = WebOrigins::parse(&config.flight.web_origins).context("flight.web_origins cannot be used")?;
+    let origins = origins.and(&format!("{scheme}://{http}"));
+    Ok(if http.ip().is_loopback() {
+        origins.and(&format!("{scheme}://localhost:{}", http.port()))
+    } else {
+        origins
+    })
+}
+
+async fn serve_http(
     listener: TcpListener,
-    gateway: FlightGateway,
-    traced: bool,
+    address: SocketAddr,
+    identity: Option<Identity>,
+    router: Router,
     stop: CancellationToken,
 ) -> Result<()> {
-    let incoming = TcpIncoming::from(listener)
-        .with_nodelay(Some(true))
-        .with_keepalive(Some(Duration::from_secs(60)));
-    let mut server = jetway_flight::tune(Server::builder());
-    if traced {
-        server = server.trace_fn(crate::telemetry::call_span);
+    let (connections, stop) = (flight::connections(listener), stop.cancelled_owned());
+    match identity {
+        Some(identity) => {
+            let connections = identity.accept(Clients::Unasked, connections);
+            jetway_control::http::serve(address, Box::pin(connections), router, stop).await
+        }
+        None => jetway_control::http::serve(address, connections, router, stop).await,
     }
-    server
-        .add_service(gateway.into_service())
-        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-        .await
-        .context("the Arrow Flight server failed")
+    .context("the HTTP server failed")
 }
 
 async fn check_storage(catalog: Arc<StorageCatalog>) -> Result<(), String> {

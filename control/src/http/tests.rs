@@ -10,6 +10,7 @@ fn system(storage: Result<(), String>) -> System {
         version: "1.2.3",
         http: ([127, 0, 0, 1], 8080).into(),
         flight: ([127, 0, 0, 1], 50050).into(),
+        tls: false,
         readiness: Readiness::default(),
         storage: Arc::new(move || futures::future::ready(storage.clone()).boxed()),
         metrics: Arc::new(|| "up 1\n".to_owned()),

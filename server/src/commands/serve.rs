@@ -64,13 +64,18 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         _ = signals.next() => return Ok(()),
     };
     announce_first_admin(&node.first_admin)?;
-    warn_if_exposed("HTTP", node.http)?;
-    warn_if_exposed("Arrow Flight", node.flight)?;
+    if !node.tls {
+        warn_if_exposed("HTTP", node.http)?;
+        warn_if_exposed("Arrow Flight", node.flight)?;
+    }
     let mut stdout = std::io::stdout();
     writeln!(
         stdout,
-        "jetway ready http=http://{} flight=grpc://{}",
-        node.http, node.flight
+        "jetway ready http={}://{} flight={}://{}",
+        if node.tls { "https" } else { "http" },
+        node.http,
+        if node.tls { "grpc+tls" } else { "grpc" },
+        node.flight
     )?;
     stdout.flush()?;
 
@@ -123,7 +128,7 @@ fn warn_if_exposed(what: &str, address: SocketAddr) -> Result<()> {
         writeln!(
             std::io::stderr(),
             "warning: {what} listens on {address} without TLS: passwords and data can be read on the network; \
-             put a proxy with TLS in front, or listen on 127.0.0.1"
+             set tls.certificate and tls.key, or put a proxy with TLS in front"
         )?;
     }
     Ok(())

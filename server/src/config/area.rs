@@ -60,6 +60,22 @@ area! {
         pub prepared_lifetime: Period = Period::from_hours(24),
         /// Largest message of an upload, such as 64MiB. Clients that send larger record batches are told to split them.
         pub max_upload_message: ByteSize = ByteSize::from_mib(64),
+        /// Web sites whose pages may call with gRPC-Web, with commas between them, such as `https://app.example.org`; * for any.
+        /// Pages from the node's own HTTP port always may.
+        pub web_origins: String = String::new(),
+    }
+}
+
+area! {
+    /// TLS of both ports. The files are looked at every few seconds, and read again when they change.
+    pub struct Tls {
+        /// File with the certificate in PEM, and with those that lead from it to its authority. No TLS unless set.
+        pub certificate: Option<PathBuf> = None,
+        /// File with its private key in PEM.
+        pub key: Option<PathBuf> = None,
+        /// File with the authorities that sign the certificates of clients, in PEM. When set, clients of the Arrow Flight port must
+        /// show such a certificate (mTLS), and log in as ever. The HTTP port asks for none, since probes have none.
+        pub client_ca: Option<PathBuf> = None,
     }
 }
 

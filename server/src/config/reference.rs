@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::{Accounts, Azure, Config, Flight, Gcs, Http, Node, Query, S3, Shutdown, Storage, Telemetry};
+use super::{Accounts, Azure, Config, Flight, Gcs, Http, Node, Query, S3, Shutdown, Storage, Telemetry, Tls};
 
 type Fields = &'static [(&'static str, &'static [&'static str])];
 
 /// Every area: its key, what it is about, and its fields.
-const AREAS: [(&str, &[&str], Fields); 11] = [
+const AREAS: [(&str, &[&str], Fields); 12] = [
     ("http", Http::ABOUT, Http::FIELDS),
     ("flight", Flight::ABOUT, Flight::FIELDS),
+    ("tls", Tls::ABOUT, Tls::FIELDS),
     ("storage", Storage::ABOUT, Storage::FIELDS),
     ("s3", S3::ABOUT, S3::FIELDS),
     ("azure", Azure::ABOUT, Azure::FIELDS),
