@@ -1,5 +1,6 @@
 """What the end-to-end tests share: one node for all that do not harm it, and fresh ones for those that do."""
 
+import dataclasses
 import pathlib
 import re
 import sys
@@ -9,7 +10,9 @@ import adbc_driver_flightsql.dbapi as dbapi
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "examples"))
 
+import nycflights  # noqa: E402
 from jetway_node import ADMIN, PASSWORD, Node  # noqa: E402
 from flight_sql import RawFlight  # noqa: E402
 
@@ -20,6 +23,26 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     node = Node(tmp_path_factory.mktemp("node") / "data").start()
     yield node
     assert node.running(), f"a test made the node end: {node.log.read_text()[-4000:]}"
+    assert node.stop() == 0
+
+
+@dataclasses.dataclass
+class Demo:
+    """A node with the demo datasets and a token for it, as `cargo xtask up` leaves it."""
+
+    node: Node
+    token: str
+
+
+@pytest.fixture(scope="session")
+def demo_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The node that the examples run against."""
+    node = Node(tmp_path_factory.mktemp("demo") / "data").start()
+    token = node.token("demo")
+    with node.connect_with_token(token) as connection:
+        nycflights.load(connection)
+    yield Demo(node, token)
+    assert node.running(), f"an example made the node end: {node.log.read_text()[-4000:]}"
     assert node.stop() == 0
 
 

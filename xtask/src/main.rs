@@ -6,6 +6,7 @@
 mod bench;
 mod compile;
 mod lint;
+mod maven;
 mod node;
 mod npm;
 mod process;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::compile::{self, Profile};
 use crate::lint;
+use crate::maven;
 use crate::npm::Npm;
 use crate::process;
 use crate::python::Python;
@@ -43,6 +44,8 @@ pub(crate) fn run(workspace: &Workspace, all: bool, filter: Option<&str>) -> Res
     let python = Python::prepare(workspace, "tests", "clients/tests/requirements.txt")?;
     println!("Preparing Node.js");
     let npm = Npm::prepare(workspace, "tests", "odf/tests/node")?;
+    println!("Preparing Java");
+    let jdbc = maven::jar(workspace, &python, "clients/tests/jdbc/maven.lock")?;
     if all {
         lint::run(workspace)?;
     }
@@ -53,7 +56,8 @@ pub(crate) fn run(workspace: &Workspace, all: bool, filter: Option<&str>) -> Res
 
     println!("Python tests");
     let [program] = compile::build(workspace, ["jetway"], Profile::Dev)?;
-    let end_to_end = python_tests(workspace, &python, &program, all, filter)?;
+    let clients = Clients { jdbc };
+    let end_to_end = python_tests(workspace, &python, &clients, &program, all, filter)?;
 
     let total = rust.plus(end_to_end);
     println!();
@@ -122,9 +126,17 @@ print(next(pathlib.Path(package.__file__).parent.glob('vendor/fake-gcs-server/bi
         .context("the Python package with fake-gcs-server has no program for this machine")
 }
 
+/// What the end-to-end tests drive beside Python's own packages.
+#[derive(Debug)]
+struct Clients {
+    /// The jar of the JDBC driver.
+    jdbc: PathBuf,
+}
+
 fn python_tests(
     workspace: &Workspace,
     python: &Python,
+    clients: &Clients,
     program: &Path,
     all: bool,
     filter: Option<&str>,
@@ -140,7 +152,10 @@ fn python_tests(
     if let Some(filter) = filter {
         command.args(["-k", filter]);
     }
-    command.env("JETWAY_BIN", program).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+        .env("JETWAY_BIN", program)
+        .env("JETWAY_TEST_JDBC", &clients.jdbc)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
     if all {
         command.env("JETWAY_TEST_LONG", "1");
     }
