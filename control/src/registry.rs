@@ -316,6 +316,13 @@ impl DatasetCatalog for StorageCatalog {
         }
     }
 
+    async fn delete(&self, subject: &Subject, dataset: &PinnedDataset) -> Result<()> {
+        let dataset = RegisteredDataset::from(dataset);
+        allow(subject, &dataset.alias, Access::Write)?;
+        self.check_unused(subject, std::slice::from_ref(&dataset)).await?;
+        Self::delete(self, subject, &dataset).await
+    }
+
     async fn commit(
         &self,
         subject: &Subject,

@@ -77,4 +77,7 @@ pub trait DatasetCatalog: fmt::Debug + Send + Sync {
         blocks: Vec<EncodedBlock>,
         objects: Vec<PendingObject>,
     ) -> Result<CommitOutcome>;
+
+    /// Removes a dataset with everything in it. `Conflict` when other datasets are computed from it.
+    async fn delete(&self, subject: &Subject, dataset: &PinnedDataset) -> Result<()>;
 }

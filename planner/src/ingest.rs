@@ -35,6 +35,7 @@ use jetway_sources::ReadOptions;
 use tokio::sync::Semaphore;
 
 use crate::ingest::create::Turns;
+pub(crate) use crate::ingest::create::check_new;
 use crate::ingest::intake::Intake;
 pub use crate::ingest::pull::{PullOptions, PullOutcome};
 use crate::ingest::queue::{Queues, Ready, Rows};
@@ -182,7 +183,7 @@ impl Ingest {
         let _turn = self.creations.turn(subject, &request.table).await;
         match self.find(subject, &request).await? {
             Some(dataset) => self.push(subject, dataset, &request, rows).await,
-            None => self.create(subject, &request, rows).await,
+            None => self.create(subject, &request, MergeStrategy::Append {}, rows).await,
         }
     }
 

@@ -8,7 +8,9 @@ use datafusion::common::Column;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::sql::parser::Statement as SqlStatement;
-use datafusion::sql::sqlparser::ast::{Insert, ObjectName, ObjectNamePart, Query, Statement as Ast, TableObject};
+use datafusion::sql::sqlparser::ast::{
+    Ident, Insert, ObjectName, ObjectNamePart, Query, Statement as Ast, TableObject,
+};
 use jetway_odf::chain::Vocabulary;
 
 use crate::summary::DatasetSummary;
@@ -25,29 +27,14 @@ pub(crate) struct InsertStatement {
 }
 
 impl InsertStatement {
-    /// The INSERT in a statement; none if it is something else.
-    ///
     /// # Errors
     /// `Unsupported` for forms of INSERT that do more than add rows, `InvalidSql` for names that are none.
-    pub(crate) fn from_statement(statement: SqlStatement) -> Result<Option<Self>> {
-        let SqlStatement::Statement(ast) = statement else {
-            return Ok(None);
-        };
-        let Ast::Insert(insert) = *ast else { return Ok(None) };
-        let query = check_form(&insert)?;
+    pub(crate) fn new(insert: &Insert) -> Result<Self> {
+        let query = check_form(insert)?;
         let TableObject::TableName(name) = &insert.table else {
             return Err(unsupported("INSERT into a function"));
         };
-        let parts = identifiers(name)?;
-        let table = match parts.as_slice() {
-            [table] => TableName::parse(None, None, table),
-            [schema, table] => TableName::parse(None, Some(schema), table),
-            [catalog, schema, table] => TableName::parse(Some(catalog), Some(schema), table),
-            _ => Err(Error::new(
-                ErrorKind::InvalidSql,
-                format!("{name} names no dataset; write account.name or name"),
-            )),
-        }?;
+        let table = table_name(name)?;
         let columns = insert
             .columns
             .iter()
@@ -58,11 +45,11 @@ impl InsertStatement {
                     format!("{column} is no column name; write it without a table"),
                 )),
             });
-        Ok(Some(Self {
+        Ok(Self {
             table,
             columns: columns.collect::<Result<_>>()?,
             query: SqlStatement::Statement(Box::new(Ast::Query(query))),
-        }))
+        })
     }
 
     /// Gives the rows of the query the names and types of the dataset's columns.
@@ -183,11 +170,34 @@ fn unsupported(what: &str) -> Error {
     )
 }
 
+/// The dataset that a name in SQL means.
+///
+/// # Errors
+/// `InvalidSql` for names of too many parts, and those of [`TableName::parse`].
+pub(crate) fn table_name(name: &ObjectName) -> Result<TableName> {
+    match identifiers(name)?.as_slice() {
+        [table] => TableName::parse(None, None, table),
+        [schema, table] => TableName::parse(None, Some(schema), table),
+        [catalog, schema, table] => TableName::parse(Some(catalog), Some(schema), table),
+        _ => Err(Error::new(
+            ErrorKind::InvalidSql,
+            format!("{name} names no dataset; write account.name or name"),
+        )),
+    }
+}
+
+/// What an identifier stands for: without quotes it means lower case, as everywhere.
+pub(crate) fn identifier(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    }
+}
+
 /// The parts of a name; those that are not quoted mean lower case, as everywhere.
 fn identifiers(name: &ObjectName) -> Result<Vec<String>> {
     let parts = name.0.iter().map(|part| match part {
-        ObjectNamePart::Identifier(ident) if ident.quote_style.is_some() => Ok(ident.value.clone()),
-        ObjectNamePart::Identifier(ident) => Ok(ident.value.to_ascii_lowercase()),
+        ObjectNamePart::Identifier(ident) => Ok(identifier(ident)),
         ObjectNamePart::Function(_) => Err(Error::new(ErrorKind::InvalidSql, format!("{name} is no name"))),
     });
     parts.collect()

@@ -12,6 +12,7 @@
 mod catalog;
 mod clock;
 mod compute;
+mod ddl;
 mod error;
 mod failure;
 mod functions;
@@ -45,4 +46,4 @@ pub use request::{PlanRequest, Query, SessionOptions};
 pub use rewrite::{Rewrite, RewriteOutcome};
 pub use statement::{BatchStream, Pin, Statement};
 pub use subject::Subject;
-pub use update::Update;
+pub use update::{Update, UpdateOutcome};

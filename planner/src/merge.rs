@@ -28,6 +28,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
+use jetway_odf::chain::Vocabulary;
 use jetway_odf::metadata::MergeStrategy;
 use jetway_odf::storage::DatasetStorage;
 
@@ -185,6 +186,14 @@ impl Merger {
     fn in_time(&self, columns: &Columns, rows: Batches) -> Result<Batches> {
         sort::sort(&self.engine, columns.prepared(), rows, &Columns::TIME_AND_ORDER)
     }
+}
+
+/// Whether a dataset of these columns can have a merge strategy.
+///
+/// # Errors
+/// `InvalidArgument` naming the column of the strategy that is not there or cannot be in a key.
+pub(crate) fn check_columns(strategy: &MergeStrategy, vocabulary: &Arc<Vocabulary>, schema: &Schema) -> Result<()> {
+    Columns::new(strategy, vocabulary, schema, &Schema::empty()).map(drop)
 }
 
 /// Gives pushed rows the columns that merges work with, and checks them.

@@ -15,18 +15,20 @@ use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{GarbageOptions, GarbageReport};
 
+use crate::ddl::{CreateStatement, DropStatement};
 use crate::failure;
 use crate::ingest::{Ingest, Services};
-use crate::insert::InsertStatement;
 use crate::merge::Merger;
+use crate::policy::Change;
 use crate::read_index::{Effort, ReadIndexes};
 use crate::resolve::Resolver;
 use crate::session::Engine;
 use crate::summary::{DatasetSummary, SummaryCache};
+use crate::update::{NewRows, Planned};
 use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
     IngestRequest, Pin, PinnedDataset, PlanRequest, PullOptions, PullOutcome, Result, Rewrite, RewriteOutcome,
-    Statement, Subject, TableName, Update, policy, rewrite,
+    Statement, Subject, TableName, Update, UpdateOutcome, policy, rewrite,
 };
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
@@ -220,7 +222,7 @@ impl Planner {
         Ok(outcome)
     }
 
-    /// Plans a statement that changes a dataset, which is an INSERT; none if the text is anything else. Nothing runs.
+    /// Plans a statement that changes datasets, such as INSERT or CREATE TABLE; none if the text is anything else. Nothing runs.
     ///
     /// # Errors
     /// Those of [`Self::plan`]; `PermissionDenied` when the subject may not write.
@@ -233,14 +235,14 @@ impl Planner {
     /// # Errors
     /// Those of [`Self::plan_update`] and [`Update::run`]; `Unsupported` for statements that only read, or that are not
     /// possible.
-    pub async fn update(&self, request: PlanRequest, key: Option<IdempotencyKey>) -> Result<IngestOutcome> {
+    pub async fn update(&self, request: PlanRequest, key: Option<IdempotencyKey>) -> Result<UpdateOutcome> {
         match self.plan_update(request.clone()).await? {
             Some(update) => update.run(key).await,
             None => {
                 self.plan_request(request).await?;
                 Err(Error::new(
                     ErrorKind::Unsupported,
-                    "the statement changes nothing; send it as a query, or write INSERT INTO ... SELECT or VALUES ...",
+                    "the statement changes nothing; send it as a query, or write INSERT INTO ... or CREATE TABLE ...",
                 ))
             }
         }
@@ -257,6 +259,36 @@ impl Planner {
         let outcome = self.shared.ingest.insert(subject, dataset, summary, key, rows).await?;
         self.added(subject, outcome.dataset, outcome.head, outcome.events);
         Ok(outcome)
+    }
+
+    /// Makes a dataset that nobody has pushed to.
+    pub(crate) async fn make(
+        &self,
+        subject: &Subject,
+        create: &CreateStatement,
+        key: Option<IdempotencyKey>,
+        rows: BatchStream,
+    ) -> Result<IngestOutcome> {
+        let outcome = self.shared.ingest.make(subject, create, key, rows).await?;
+        self.added(subject, outcome.dataset, outcome.head, outcome.events);
+        Ok(outcome)
+    }
+
+    /// Removes datasets. All names are looked up before anything is removed.
+    pub(crate) async fn drop_datasets(&self, subject: &Subject, drop: &DropStatement) -> Result<()> {
+        let mut found: Vec<PinnedDataset> = Vec::new();
+        for name in &drop.tables {
+            match self.shared.writable(subject, name).await {
+                Ok(dataset) if found.iter().all(|other| other.id != dataset.id) => found.push(dataset),
+                Ok(_) => {}
+                Err(error) if drop.if_exists && error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for dataset in found {
+            self.shared.catalog.delete(subject, &dataset).await?;
+        }
+        Ok(())
     }
 
     /// Merges small slices in the background when there are many.
@@ -413,22 +445,37 @@ fn plan_update(planner: Planner, request: PlanRequest) -> BoxFuture<'static, Res
         let shared = &planner.shared;
         let subject = &request.subject;
         let mut session = shared.engine.session(subject, &request.session);
-        let Some(insert) = InsertStatement::from_statement(parse(&session, sql_text(&request)?)?)? else {
+        let Some(change) = policy::change(parse(&session, sql_text(&request)?)?)? else {
             return Ok(None);
         };
-        let dataset = shared.ingest.writable(subject, &insert.table).await?;
-        let summary = shared.summaries.get(&dataset).await?;
-        let query = insert.query.clone();
-        let (plan, pins) = shared.resolve(&mut session, subject, query, None).await?;
-        let plan = insert.project(&session, plan, &summary)?;
-        let rows = Statement::new(session, plan, pins, shared.engine.compute.clone());
-        Ok(Some(Update {
-            planner: planner.clone(),
-            subject: request.subject,
-            dataset,
-            summary,
-            rows,
-        }))
+        let planned = match change {
+            Change::Insert(insert) => {
+                let dataset = shared.ingest.writable(subject, &insert.table).await?;
+                let summary = shared.summaries.get(&dataset).await?;
+                let query = insert.query.clone();
+                let (plan, pins) = shared.resolve(&mut session, subject, query, None).await?;
+                let plan = insert.project(&session, plan, &summary)?;
+                Planned::Insert {
+                    dataset,
+                    summary,
+                    rows: Statement::new(session, plan, pins, shared.engine.compute.clone()),
+                }
+            }
+            Change::Create(create) => {
+                let rows = match create.query.clone() {
+                    Some(query) => {
+                        let (plan, pins) = shared.resolve(&mut session, subject, query, None).await?;
+                        let plan = session.optimize(&plan)?;
+                        NewRows::Query(Statement::new(session, plan, pins, shared.engine.compute.clone()))
+                    }
+                    None => NewRows::None(create.schema(&session).await?),
+                };
+                rows.check(&create)?;
+                Planned::Create { create, rows }
+            }
+            Change::Drop(drop) => Planned::Drop(drop),
+        };
+        Ok(Some(Update::new(planner.clone(), request.subject, planned)))
     }
     .boxed()
 }

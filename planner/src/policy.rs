@@ -6,6 +6,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
+use crate::ddl::{CreateStatement, DropStatement};
+use crate::insert::InsertStatement;
 use crate::{Error, ErrorKind, Result};
 
 /// Refuses a statement that does more than read by its kind alone, before its names are looked up.
@@ -24,6 +26,36 @@ pub(crate) fn check_kind(statement: &SqlStatement) -> Result<()> {
         },
         other => Err(refusal_of(&first_words(&other.to_string()))),
     }
+}
+
+/// A statement that changes datasets, of a kind that is allowed.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Insert(InsertStatement),
+    Create(CreateStatement),
+    Drop(DropStatement),
+}
+
+/// Finds out which change a statement makes; none if it only reads or is not possible.
+///
+/// # Errors
+/// `Unsupported` and `InvalidSql` for forms of the allowed statements that are not possible here.
+pub(crate) fn change(statement: SqlStatement) -> Result<Option<Change>> {
+    if let SqlStatement::CreateExternalTable(_) = statement {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "CREATE EXTERNAL TABLE is not possible here: files come in through a dataset's source, see `jetway add`",
+        ));
+    }
+    let SqlStatement::Statement(ast) = statement else {
+        return Ok(None);
+    };
+    Ok(match *ast {
+        Ast::Insert(insert) => Some(Change::Insert(InsertStatement::new(&insert)?)),
+        Ast::CreateTable(create) => Some(Change::Create(CreateStatement::new(create)?)),
+        drop @ Ast::Drop { .. } => Some(Change::Drop(DropStatement::new(&drop)?)),
+        _ => None,
+    })
 }
 
 /// What people call the statement, such as `CREATE TABLE`.
@@ -55,8 +87,8 @@ fn refusal_of(what: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         format!(
-            "{what} is not possible here; statements may read (SELECT, EXPLAIN, SHOW), add rows (INSERT, sent as \
-             an update), and rows come in by ingest"
+            "{what} is not possible here; statements may read (SELECT, EXPLAIN, SHOW) and, sent as an update, add rows (INSERT) \
+             or make and remove datasets (CREATE TABLE, DROP TABLE); rows come in by ingest as well"
         ),
     )
 }

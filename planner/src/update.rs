@@ -3,37 +3,114 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::summary::DatasetSummary;
-use crate::{IdempotencyKey, IngestOutcome, PinnedDataset, Planner, Result, Statement, Subject};
+use arrow::datatypes::SchemaRef;
+use futures::stream;
 
-/// A planned INSERT. Cheap to clone.
+use crate::ddl::{CreateStatement, DropStatement};
+use crate::ingest;
+use crate::summary::DatasetSummary;
+use crate::{BatchStream, IdempotencyKey, IngestOutcome, PinnedDataset, Planner, Result, Statement, Subject};
+
+/// A planned statement that changes datasets. Cheap to clone.
 #[derive(Clone)]
 pub struct Update {
-    pub(crate) planner: Planner,
-    pub(crate) subject: Subject,
-    pub(crate) dataset: PinnedDataset,
-    pub(crate) summary: Arc<DatasetSummary>,
-    pub(crate) rows: Statement,
+    planner: Planner,
+    subject: Subject,
+    planned: Arc<Planned>,
+}
+
+/// What a statement that changes datasets did.
+#[derive(Debug, Clone)]
+pub struct UpdateOutcome {
+    /// How many rows were added or changed; none by statements about datasets as a whole.
+    pub rows: u64,
+    /// The commit, of statements that make one.
+    pub ingest: Option<IngestOutcome>,
+}
+
+pub(crate) enum Planned {
+    Insert {
+        dataset: PinnedDataset,
+        summary: Arc<DatasetSummary>,
+        rows: Statement,
+    },
+    Create {
+        create: CreateStatement,
+        rows: NewRows,
+    },
+    Drop(DropStatement),
+}
+
+/// The rows that a dataset begins with.
+pub(crate) enum NewRows {
+    None(SchemaRef),
+    Query(Statement),
+}
+
+impl NewRows {
+    /// # Errors
+    /// `InvalidArgument` for columns that a dataset cannot have.
+    pub(crate) fn check(&self, create: &CreateStatement) -> Result<()> {
+        let schema = match self {
+            Self::None(schema) => Arc::clone(schema),
+            Self::Query(query) => query.schema(),
+        };
+        ingest::check_new(&schema, &create.merge())
+    }
+
+    async fn open(&self) -> Result<BatchStream> {
+        match self {
+            Self::None(schema) => Ok(BatchStream::new(Arc::clone(schema), stream::empty())),
+            Self::Query(query) => query.execute().await,
+        }
+    }
 }
 
 impl Update {
-    /// Adds the rows of the query to the dataset. When it returns, they are durable in storage and part of the chain; when it
-    /// fails, nothing of them is. With a key, running it again changes nothing.
+    pub(crate) fn new(planner: Planner, subject: Subject, planned: Planned) -> Self {
+        Self {
+            planner,
+            subject,
+            planned: Arc::new(planned),
+        }
+    }
+
+    /// Changes what the statement says. When it returns, the change is durable in storage; when it fails, nothing of it was
+    /// done, except that a DROP of several tables may have dropped some. With a key, adding rows again changes nothing.
     ///
     /// # Errors
-    /// Those of the query and of an ingest.
-    pub async fn run(self, key: Option<IdempotencyKey>) -> Result<IngestOutcome> {
-        let rows = self.rows.execute().await?;
-        let (subject, summary) = (&self.subject, &self.summary);
+    /// Those of the query and of an ingest; `AlreadyExists`, `Conflict`.
+    pub async fn run(self, key: Option<IdempotencyKey>) -> Result<UpdateOutcome> {
+        let (planner, subject) = (&self.planner, &self.subject);
         // An ingest is a large future, and callers hold this one in theirs.
-        Box::pin(self.planner.insert(subject, self.dataset, summary, key, rows)).await
+        let ingest = match self.planned.as_ref() {
+            Planned::Insert { dataset, summary, rows } => {
+                let rows = rows.execute().await?;
+                Some(Box::pin(planner.insert(subject, dataset.clone(), summary, key, rows)).await?)
+            }
+            Planned::Create { create, rows } => {
+                let rows = rows.open().await?;
+                Some(Box::pin(planner.make(subject, create, key, rows)).await?)
+            }
+            Planned::Drop(drop) => {
+                planner.drop_datasets(subject, drop).await?;
+                None
+            }
+        };
+        Ok(UpdateOutcome {
+            rows: ingest.as_ref().map_or(0, |ingest| ingest.rows),
+            ingest,
+        })
     }
 }
 
 impl fmt::Debug for Update {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Update")
-            .field("dataset", &self.dataset.alias)
-            .finish_non_exhaustive()
+        let kind = match self.planned.as_ref() {
+            Planned::Insert { .. } => "insert",
+            Planned::Create { .. } => "create",
+            Planned::Drop(_) => "drop",
+        };
+        f.debug_struct("Update").field("kind", &kind).finish_non_exhaustive()
     }
 }

@@ -105,6 +105,10 @@ impl DatasetCatalog for FolderCatalog {
         ))
     }
 
+    async fn delete(&self, _: &Subject, dataset: &PinnedDataset) -> jetway_planner::Result<()> {
+        Ok(self.repository.delete(dataset.id).await?)
+    }
+
     async fn commit(
         &self,
         _: &Subject,

@@ -42,8 +42,13 @@ pub(super) fn answer(outcome: &IngestOutcome) -> PutResult {
         dataset.id = %outcome.dataset, block.hash = %outcome.head, rows = outcome.rows, events = outcome.events,
         created = outcome.created, "Rows were ingested"
     );
+    counted(outcome.rows)
+}
+
+/// An answer that tells a number of rows.
+pub(super) fn counted(rows: u64) -> PutResult {
     let result = DoPutUpdateResult {
-        record_count: i64::try_from(outcome.rows).unwrap_or(i64::MAX),
+        record_count: i64::try_from(rows).unwrap_or(i64::MAX),
     };
     PutResult {
         app_metadata: result.encode_to_vec().into(),

@@ -6,7 +6,7 @@ use arrow_flight::{FlightDescriptor, FlightInfo};
 use jetway_planner::{BatchStream, PlanRequest, Query, Statement, Update};
 use prost::Message;
 
-use super::{info, ingest, refuse_transaction, update};
+use super::{info, refuse_transaction, update};
 use crate::call::Call;
 use crate::queries::QueryId;
 use crate::ticket::{Purpose, Ticket};
@@ -84,7 +84,7 @@ pub(super) async fn plan_flight(call: &Call, request: PlanRequest, descriptor: F
         Planned::Query(statement) => (request, statement),
         Planned::Update(update) => {
             let outcome = update.run(call.idempotency_key.clone()).await?;
-            ingest::answer(&outcome);
+            update::answer(&outcome);
             let request = count(call, outcome.rows);
             let statement = plan(call, request.clone()).await?;
             (request, statement)

@@ -1,14 +1,14 @@
-//! CommandStatementUpdate: SQL that adds rows.
+//! CommandStatementUpdate: SQL that changes datasets: INSERT, CREATE TABLE, DROP TABLE.
 
 use arrow_flight::PutResult;
 use arrow_flight::sql::CommandStatementUpdate;
-use jetway_planner::Query;
+use jetway_planner::{Query, UpdateOutcome};
 
 use super::{ingest, refuse_transaction};
 use crate::Result;
 use crate::call::Call;
 
-/// Runs the statement. The answer means that its rows are durable and part of the dataset.
+/// Runs the statement. The answer means that what it changed is durable.
 pub(super) async fn statement(call: &Call, command: &CommandStatementUpdate) -> Result<PutResult> {
     refuse_transaction(command.transaction_id.as_ref())?;
     run(call, Query::Sql(command.query.clone())).await
@@ -18,7 +18,15 @@ pub(super) async fn statement(call: &Call, command: &CommandStatementUpdate) -> 
 pub(super) async fn run(call: &Call, query: Query) -> Result<PutResult> {
     let (planner, key) = (&call.shared.planner, call.idempotency_key.clone());
     let outcome = planner.update(call.plan_request(query), key).await?;
-    Ok(ingest::answer(&outcome))
+    Ok(answer(&outcome))
+}
+
+/// Records an update and makes its answer.
+pub(super) fn answer(outcome: &UpdateOutcome) -> PutResult {
+    match &outcome.ingest {
+        Some(ingest) => ingest::answer(ingest),
+        None => ingest::counted(outcome.rows),
+    }
 }
 
 /// The query whose result is the result of an update that is done.

@@ -123,6 +123,12 @@ impl DatasetCatalog for Catalog {
         self.pin(subject, &key).await
     }
 
+    async fn delete(&self, _: &Subject, dataset: &PinnedDataset) -> Result<()> {
+        self.repository.delete(dataset.id).await?;
+        self.datasets.lock().unwrap().retain(|_, (_, id)| *id != dataset.id);
+        Ok(())
+    }
+
     async fn commit(
         &self,
         _: &Subject,

@@ -43,6 +43,37 @@ async fn inserts_run_once_however_they_are_sent() {
     assert_eq!(count(&mut alice, "cities").await, 7);
 }
 
+/// Trap 21: DDL runs once wherever it is sent, and nothing that only plans runs it.
+#[tokio::test]
+async fn tables_are_made_and_dropped_once_however_it_is_sent() {
+    let node = Node::start().await;
+    let mut alice = node.client("alice").await;
+    let create = |table: &str| format!("CREATE TABLE {table} (n BIGINT NOT NULL, name VARCHAR)");
+    assert_eq!(alice.execute_update(create("a"), None).await.unwrap(), 0);
+
+    // A second time would fail, since the table is there.
+    let info = alice.execute(create("b"), None).await.unwrap();
+    for _ in 0..2 {
+        let batches = fetch(&mut alice, &info).await.unwrap();
+        assert_eq!(batches[0].column(0).as_primitive::<Int64Type>().values(), &[0]);
+    }
+    let mut prepared = alice.prepare(create("c"), None).await.unwrap();
+    let missing = alice.execute("SELECT * FROM c".to_owned(), None).await.unwrap_err();
+    assert!(missing.to_string().contains("there is no dataset"), "{missing}");
+    assert_eq!(prepared.execute_update().await.unwrap(), 0);
+    let taken = prepared.execute_update().await.unwrap_err();
+    assert!(taken.to_string().contains("already there"), "{taken}");
+
+    let made = "CREATE TABLE d AS SELECT value AS n FROM generate_series(1, 5)".to_owned();
+    assert_eq!(alice.execute_update(made, None).await.unwrap(), 5);
+    for (table, rows) in [("a", 0), ("b", 0), ("c", 0), ("d", 5)] {
+        assert_eq!(count(&mut alice, table).await, rows, "{table}");
+        let dropped = alice.execute_update(format!("DROP TABLE {table}"), None).await.unwrap();
+        assert_eq!(dropped, 0);
+        assert!(alice.execute(format!("SELECT * FROM {table}"), None).await.is_err());
+    }
+}
+
 async fn messages(command: CommandStatementIngest, names: &[&str]) -> Vec<FlightData> {
     let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
     FlightDataEncoderBuilder::new()

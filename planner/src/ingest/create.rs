@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use arrow::datatypes::Schema;
 use futures::StreamExt;
 use jetway_odf::chain::{ChainState, Vocabulary};
 use jetway_odf::codec::ManifestVersion;
@@ -11,12 +12,14 @@ use jetway_odf::metadata::{AddPushSource, DatasetKind, MergeStrategy, MetadataEv
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use crate::ddl::CreateStatement;
 use crate::ingest::append::{Additions, append};
 use crate::ingest::intake::DEFAULT_SOURCE;
-use crate::ingest::receipt::Receipt;
+use crate::ingest::receipt::{IdempotencyKey, Receipt};
 use crate::ingest::rows::SliceSequence;
 use crate::ingest::shape::{Shape, SystemColumns};
-use crate::ingest::{IfExists, Ingest, IngestOutcome, IngestRequest};
+use crate::ingest::{IfExists, IfNotExists, Ingest, IngestOutcome, IngestRequest};
+use crate::merge::check_columns;
 use crate::{BatchStream, Error, ErrorKind, Result, Subject, TableName};
 
 /// Names that one at a time works on in this process.
@@ -47,11 +50,61 @@ impl Turns {
 }
 
 impl Ingest {
+    /// Makes a dataset as CREATE TABLE says.
+    pub(crate) async fn make(
+        &self,
+        subject: &Subject,
+        create: &CreateStatement,
+        key: Option<IdempotencyKey>,
+        rows: BatchStream,
+    ) -> Result<IngestOutcome> {
+        let request = IngestRequest {
+            if_exists: IfExists::Fail,
+            if_not_exists: IfNotExists::Create,
+            idempotency_key: key,
+            ..IngestRequest::append(create.table.clone())
+        };
+        let _turn = self.creations.turn(subject, &request.table).await;
+        let dataset = match self.services.writable(subject, &request.table).await {
+            Ok(dataset) => dataset,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return self.create(subject, &request, create.merge(), rows).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let summary = self.services.summaries.get(&dataset).await?;
+        if let Some(known) = request
+            .idempotency_key
+            .as_ref()
+            .and_then(|key| summary.receipts.find(key))
+        {
+            return Ok(known.answer(dataset.id));
+        }
+        if !create.if_not_exists {
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                format!(
+                    "{} is already there; write CREATE TABLE IF NOT EXISTS, or choose another name",
+                    create.table
+                ),
+            ));
+        }
+        Ok(IngestOutcome {
+            dataset: dataset.id,
+            rows: 0,
+            events: 0,
+            head: dataset.head,
+            created: false,
+            changed: false,
+        })
+    }
+
     /// Makes the dataset and its first rows in one step: it is there with all of them, or not at all.
     pub(super) async fn create(
         &self,
         subject: &Subject,
         request: &IngestRequest,
+        merge: MergeStrategy,
         mut rows: BatchStream,
     ) -> Result<IngestOutcome> {
         let alias = match &request.table {
@@ -67,7 +120,7 @@ impl Ingest {
             }
         };
         let vocabulary = Arc::new(Vocabulary::default());
-        let shape = Arc::new(Shape::new(&rows.schema(), &vocabulary, SystemColumns::Renamed)?);
+        let shape = Arc::new(Shape::new(&rows.schema(), &vocabulary, SystemColumns::of(&merge))?);
         let (id, _) = DatasetId::generate();
         let storage = self.services.catalog.storage(&id);
         let now = self.services.clock.now();
@@ -89,7 +142,7 @@ impl Ingest {
             dataset_kind: DatasetKind::Root,
         };
         let source = request.source.as_deref().unwrap_or(DEFAULT_SOURCE);
-        let definition = definition(source, &shape);
+        let definition = definition(source, merge, &shape);
         let (mut blocks, state) = ChainState::create(seed, definition, now, ManifestVersion::default())?;
         let receipt = request.idempotency_key.clone().map(|key| Receipt {
             key,
@@ -130,7 +183,7 @@ impl Ingest {
 }
 
 /// What a dataset is told about itself when it is made for a push.
-fn definition(source: &str, shape: &Shape) -> Vec<MetadataEvent> {
+fn definition(source: &str, merge: MergeStrategy, shape: &Shape) -> Vec<MetadataEvent> {
     let source = AddPushSource {
         source_name: source.to_owned(),
         read: ReadStep::NdJson {
@@ -141,7 +194,7 @@ fn definition(source: &str, shape: &Shape) -> Vec<MetadataEvent> {
             schema: None,
         },
         preprocess: None,
-        merge: MergeStrategy::Append {},
+        merge,
     };
     vec![
         MetadataEvent::AddPushSource(source),
@@ -150,4 +203,14 @@ fn definition(source: &str, shape: &Shape) -> Vec<MetadataEvent> {
             schema: Some(shape.data_schema.clone()),
         }),
     ]
+}
+
+/// Whether a dataset can be made with these columns and meet its rows like that.
+///
+/// # Errors
+/// `InvalidArgument` naming the column that does not fit.
+pub(crate) fn check_new(columns: &Schema, merge: &MergeStrategy) -> Result<()> {
+    let vocabulary = Arc::new(Vocabulary::default());
+    let shape = Shape::new(columns, &vocabulary, SystemColumns::of(merge))?;
+    check_columns(merge, &vocabulary, &shape.schema)
 }

@@ -70,13 +70,7 @@ impl Intake {
 
     pub(super) fn shape_rules(&self) -> ShapeRules {
         ShapeRules {
-            system: match self.merge {
-                MergeStrategy::Append {} => SystemColumns::Renamed,
-                MergeStrategy::Ledger { .. } | MergeStrategy::Snapshot { .. } => SystemColumns::Refused,
-                MergeStrategy::ChangelogStream { .. } | MergeStrategy::UpsertStream { .. } => {
-                    SystemColumns::OperationTaken
-                }
-            },
+            system: SystemColumns::of(&self.merge),
             evolves: self.evolves,
         }
     }

@@ -153,12 +153,7 @@ impl Known {
     /// # Errors
     /// `InvalidArgument` when the key was used for another number of rows.
     pub(super) fn outcome(&self, dataset: DatasetId, rows: u64) -> Result<IngestOutcome> {
-        let Receipt {
-            key,
-            rows: before,
-            events,
-            created,
-        } = &self.receipt;
+        let Receipt { key, rows: before, .. } = &self.receipt;
         if *before != rows {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -168,13 +163,21 @@ impl Known {
                 ),
             ));
         }
-        Ok(IngestOutcome {
+        Ok(self.answer(dataset))
+    }
+
+    /// The answer to the push, once more, whatever was sent this time.
+    pub(super) fn answer(&self, dataset: DatasetId) -> IngestOutcome {
+        let Receipt {
+            rows, events, created, ..
+        } = self.receipt;
+        IngestOutcome {
             dataset,
             rows,
-            events: *events,
+            events,
             head: self.block,
-            created: *created,
+            created,
             changed: true,
-        })
+        }
     }
 }

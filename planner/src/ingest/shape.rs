@@ -15,7 +15,7 @@ use arrow::util::display::array_value_to_string;
 use futures::StreamExt;
 use jetway_odf::chain::Vocabulary;
 use jetway_odf::hash::LogicalHasher;
-use jetway_odf::metadata::DataSchema;
+use jetway_odf::metadata::{DataSchema, MergeStrategy};
 
 use crate::summary::DatasetSummary;
 use crate::{BatchStream, Error, ErrorKind, Result};
@@ -40,6 +40,17 @@ pub(super) enum SystemColumns {
     Refused,
     /// The operation is what it says, the others are refused.
     OperationTaken,
+}
+
+impl SystemColumns {
+    /// What a merge strategy makes of them.
+    pub(super) fn of(merge: &MergeStrategy) -> Self {
+        match merge {
+            MergeStrategy::Append {} => Self::Renamed,
+            MergeStrategy::Ledger { .. } | MergeStrategy::Snapshot { .. } => Self::Refused,
+            MergeStrategy::ChangelogStream { .. } | MergeStrategy::UpsertStream { .. } => Self::OperationTaken,
+        }
+    }
 }
 
 /// From the schema of a push to the schema of a dataset.

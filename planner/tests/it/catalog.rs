@@ -98,6 +98,12 @@ impl DatasetCatalog for TestCatalog {
         self.pinned(&key).await
     }
 
+    async fn delete(&self, _: &Subject, dataset: &PinnedDataset) -> Result<()> {
+        self.repository.delete(dataset.id).await?;
+        self.ids.lock().unwrap().retain(|_, id| *id != dataset.id);
+        Ok(())
+    }
+
     async fn commit(
         &self,
         _: &Subject,

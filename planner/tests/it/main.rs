@@ -4,6 +4,7 @@
 
 mod catalog;
 mod compaction;
+mod ddl;
 mod functions;
 mod ingest;
 mod insert;
