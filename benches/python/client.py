@@ -4,6 +4,7 @@ import argparse
 import json
 import pathlib
 import sys
+import threading
 import time
 
 import pyarrow as pa
@@ -17,6 +18,10 @@ import flight_sql
 def connect(arguments) -> tuple[flight.FlightClient, flight.FlightCallOptions]:
     client = flight.FlightClient(arguments.uri.replace("grpc://", "grpc+tcp://"))
     headers = [(b"authorization", b"Bearer " + arguments.token.encode())] if arguments.token else []
+    if arguments.streams > 1 and arguments.what == "fetch":
+        headers.append((b"jetway-endpoints", str(arguments.streams).encode()))
+    if arguments.spool:
+        headers.append((b"jetway-spool", arguments.spool.encode()))
     return client, flight.FlightCallOptions(headers=headers)
 
 
@@ -30,6 +35,23 @@ def drain(reader) -> tuple[int, int, int]:
     return rows, size, messages
 
 
+def drain_all(client, options, tickets) -> tuple[int, int, int]:
+    """Reads several streams at once, each to its end."""
+    if len(tickets) == 1:
+        return drain(client.do_get(tickets[0], options))
+    counts = [(0, 0, 0)] * len(tickets)
+
+    def read(number: int) -> None:
+        counts[number] = drain(client.do_get(tickets[number], options))
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(len(tickets))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return tuple(map(sum, zip(*counts)))
+
+
 def fetch(arguments) -> dict:
     """Runs a statement over Flight SQL and reads all of its result."""
     client, options = connect(arguments)
@@ -38,7 +60,8 @@ def fetch(arguments) -> dict:
         start = time.perf_counter()
         descriptor = flight.FlightDescriptor.for_command(flight_sql.statement_query(arguments.sql))
         info = client.get_flight_info(descriptor, options)
-        rows, size, messages = drain(client.do_get(info.endpoints[0].ticket, options))
+        assert len(info.endpoints) == arguments.streams, f"{len(info.endpoints)} endpoints"
+        rows, size, messages = drain_all(client, options, [endpoint.ticket for endpoint in info.endpoints])
         seconds.append(time.perf_counter() - start)
     return {"seconds": seconds, "rows": rows, "bytes": size, "messages": messages}
 
@@ -49,7 +72,8 @@ def fetch_plain(arguments) -> dict:
     seconds = []
     for _ in range(arguments.repeat):
         start = time.perf_counter()
-        rows, size, messages = drain(client.do_get(flight.Ticket(b"all"), options))
+        tickets = [flight.Ticket(f"{part}/{arguments.streams}".encode()) for part in range(arguments.streams)]
+        rows, size, messages = drain_all(client, options, tickets)
         seconds.append(time.perf_counter() - start)
     return {"seconds": seconds, "rows": rows, "bytes": size, "messages": messages}
 
@@ -108,8 +132,10 @@ def serve(arguments) -> dict:
     schema = reader.schema
 
     class Memory(flight.FlightServerBase):
-        def do_get(self, _context, _ticket):
-            return flight.RecordBatchStream(pa.RecordBatchReader.from_batches(schema, batches))
+        def do_get(self, _context, ticket):
+            part, parts = map(int, ticket.ticket.decode().split("/"))
+            share = batches[len(batches) * part // parts : len(batches) * (part + 1) // parts]
+            return flight.RecordBatchStream(pa.RecordBatchReader.from_batches(schema, share))
 
         def list_actions(self, _context):
             return []
@@ -130,6 +156,8 @@ def main() -> None:
     parser.add_argument("--file")
     parser.add_argument("--table")
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--streams", type=int, default=1)
+    parser.add_argument("--spool", default="")
     parser.add_argument("--batch-rows", type=int, default=64 * 1024)
     arguments = parser.parse_args()
     functions = {"fetch": fetch, "fetch-plain": fetch_plain, "ingest": ingest, "put": put, "ping": ping, "serve": serve}

@@ -29,6 +29,11 @@ impl Environment {
         })
     }
 
+    /// A program that a Python package brings.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.python.with_file_name(name)
+    }
+
     pub(crate) fn lineitem(&self) -> PathBuf {
         self.tpch.join("lineitem.parquet")
     }

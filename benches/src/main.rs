@@ -7,12 +7,16 @@ mod compaction;
 mod encode;
 mod environment;
 mod gateway;
+mod idle;
 mod merges;
 mod node;
+mod peers;
 mod pushes;
 mod python;
 mod report;
 mod scan;
+mod short;
+mod spool;
 mod verify;
 
 use anyhow::Result;
@@ -44,6 +48,12 @@ struct Arguments {
 enum Bench {
     /// A large table in and out over Flight, and the smallest statement.
     Gateway,
+    /// A large table in one stream and in four, and from the spool.
+    Spool,
+    /// Short statements from many clients, beside other servers.
+    Short,
+    /// Clients that are connected and do nothing.
+    Idle,
     /// Many clients that push small batches to one dataset.
     Pushes,
     /// Writes into large datasets with a primary key.
@@ -61,6 +71,15 @@ async fn main() -> Result<()> {
     let mut report = Report::default();
     if arguments.name.is_none_or(|name| name == Bench::Gateway) {
         gateway::run(&environment, arguments.repeat, &mut report).await?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Spool) {
+        spool::run(&environment, arguments.repeat, &mut report).await?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Short) {
+        short::run(&environment, &mut report).await?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Idle) {
+        idle::run(&environment, &mut report).await?;
     }
     if arguments.name.is_none_or(|name| name == Bench::Pushes) {
         pushes::run(&environment, &mut report).await?;

@@ -72,13 +72,23 @@ impl Node {
         self.data.path()
     }
 
+    /// Memory that the node has resident, in MiB.
+    pub(crate) fn memory(&self) -> Result<f64> {
+        self.status("VmRSS:")
+    }
+
     /// Most memory that the node had resident since it started or since the last reset, in MiB.
     pub(crate) fn peak_memory(&self) -> Result<f64> {
+        self.status("VmHWM:")
+    }
+
+    /// A size that the system knows about the process, in MiB.
+    fn status(&self, name: &str) -> Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .context("no VmHWM")?;
+            .find_map(|line| line.strip_prefix(name))
+            .with_context(|| format!("the system tells no {name}"))?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib / 1024.0)
     }

@@ -1,0 +1,181 @@
+//! Short statements from many clients: how many a second, beside other Flight SQL servers.
+//!
+//! Every client is the same for all servers: one connection, GetFlightInfo and DoGet for each statement, every row read. The
+//! clients share the machine with the server that they measure.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_flight::sql::client::FlightSqlServiceClient;
+use futures::TryStreamExt;
+use parquet::arrow::ArrowWriter;
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::environment::Environment;
+use crate::node::Node;
+use crate::peers::Server;
+use crate::python::{measure, percentile};
+use crate::report::Report;
+
+const CLIENTS: [usize; 3] = [1, 16, 128];
+const ROWS: i64 = 1_000_000;
+const WARM_UP: Duration = Duration::from_secs(1);
+const MEASURED: Duration = Duration::from_secs(4);
+
+/// A server under measurement.
+struct Target<'a> {
+    uri: &'a str,
+    token: Option<&'a str>,
+    table: &'a str,
+}
+
+/// What the clients of one server achieved.
+struct Rate {
+    a_second: f64,
+    p50: f64,
+    p99: f64,
+}
+
+pub(crate) async fn run(environment: &Environment, report: &mut Report) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = points(folder.path())?;
+    let node = Node::start(environment)?;
+    let file_name = file.to_string_lossy();
+    let push = [
+        ("uri", node.uri.as_str()),
+        ("token", node.token.as_str()),
+        ("file", &file_name),
+        ("table", "points"),
+    ];
+    measure(environment, "put", &push)?;
+    let ours = Target {
+        uri: &node.uri,
+        token: Some(&node.token),
+        table: "\"points-0\"",
+    };
+    for (what, lookup) in [("SELECT 1", false), ("point lookups in 1,000,000 rows", true)] {
+        for clients in CLIENTS {
+            let here = rate(&ours, lookup, clients).await?;
+            let mut against = Vec::new();
+            let mut least = f64::INFINITY;
+            for peer in [Server::roapi, Server::sail] {
+                let server = peer(environment, &file)?;
+                let target = Target {
+                    uri: &server.uri,
+                    token: None,
+                    table: &server.table,
+                };
+                let there = rate(&target, lookup, clients)
+                    .await
+                    .with_context(|| format!("{} cannot be measured", server.name))?;
+                let times = here.a_second / there.a_second;
+                least = least.min(times);
+                against.push(format!(
+                    "{times:.1} times {} ({:.0}/s, p50 {:.1} ms, p99 {:.1} ms)",
+                    server.name, there.a_second, there.p50, there.p99
+                ));
+            }
+            report.add(
+                format!("{what}, {clients} clients"),
+                format!("{:.0}/s, p50 {:.2} ms, p99 {:.2} ms", here.a_second, here.p50, here.p99),
+                against.join("; "),
+                "at least 3 times both",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A table that is looked up by its first column.
+fn points(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("points.parquet");
+    let ids: Int64Array = (0..ROWS).collect();
+    let names: StringArray = (0..ROWS).map(|id| Some(format!("point {id}"))).collect();
+    let values: Float64Array = (0..ROWS).map(|id| id as f64 / 7.0).collect();
+    let batch = RecordBatch::try_from_iter([
+        ("id", Arc::new(ids) as ArrayRef),
+        ("name", Arc::new(names) as ArrayRef),
+        ("value", Arc::new(values) as ArrayRef),
+    ])?;
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(&path)?, batch.schema(), None)?;
+    writer.write(&batch)?;
+    writer.close()?;
+    Ok(path)
+}
+
+/// Lets clients ask one thing after the other for some seconds.
+async fn rate(target: &Target<'_>, lookup: bool, clients: usize) -> Result<Rate> {
+    let mut tasks = JoinSet::new();
+    let (counting, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    for number in 0..clients {
+        let mut client = connect(target.uri, target.token).await?;
+        let table = target.table.to_owned();
+        let (counting, over) = (Arc::clone(&counting), Arc::clone(&over));
+        tasks.spawn(async move {
+            let mut latencies = Vec::new();
+            // Each client walks through the ids at its own place.
+            let mut id = 7919 * i64::try_from(number)? % ROWS;
+            while !over.load(Ordering::Relaxed) {
+                id = (id + 104_729) % ROWS;
+                let sql = match lookup {
+                    true => format!("SELECT id, name, value FROM {table} WHERE id = {id}"),
+                    false => "SELECT 1".to_owned(),
+                };
+                let start = Instant::now();
+                let rows = ask(&mut client, sql).await?;
+                anyhow::ensure!(rows == 1, "{rows} rows came where there is one");
+                if counting.load(Ordering::Relaxed) {
+                    latencies.push(start.elapsed().as_secs_f64() * 1e3);
+                }
+            }
+            anyhow::Ok(latencies)
+        });
+    }
+    tokio::time::sleep(WARM_UP).await;
+    counting.store(true, Ordering::Relaxed);
+    let start = Instant::now();
+    tokio::time::sleep(MEASURED).await;
+    let seconds = start.elapsed().as_secs_f64();
+    counting.store(false, Ordering::Relaxed);
+    over.store(true, Ordering::Relaxed);
+    let mut latencies = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        latencies.extend(done??);
+    }
+    Ok(Rate {
+        a_second: latencies.len() as f64 / seconds,
+        p50: percentile(&latencies, 0.5),
+        p99: percentile(&latencies, 0.99),
+    })
+}
+
+pub(crate) async fn connect(uri: &str, token: Option<&str>) -> Result<FlightSqlServiceClient<Channel>> {
+    let channel = Endpoint::from_shared(uri.replace("grpc://", "http://"))?
+        .tcp_nodelay(true)
+        .connect()
+        .await?;
+    let mut client = FlightSqlServiceClient::new(channel);
+    if let Some(token) = token {
+        client.set_token(token.to_owned());
+    }
+    Ok(client)
+}
+
+/// Runs a statement and reads its rows.
+pub(crate) async fn ask(client: &mut FlightSqlServiceClient<Channel>, sql: String) -> Result<usize> {
+    let info = client.execute(sql, None).await?;
+    let mut rows = 0;
+    for endpoint in info.endpoint {
+        let ticket = endpoint.ticket.context("an endpoint has no ticket")?;
+        let mut batches = client.do_get(ticket).await?;
+        while let Some(batch) = batches.try_next().await? {
+            rows += batch.num_rows();
+        }
+    }
+    Ok(rows)
+}
