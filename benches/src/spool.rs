@@ -16,7 +16,11 @@ pub(crate) async fn run(environment: &Environment, repeat: usize, report: &mut R
     let file = environment.lineitem();
     let file_name = file.to_string_lossy();
     let login = [("uri", node.uri.as_str()), ("token", node.token.as_str())];
-    measure(environment, "put", &[&login[..], &[("file", &file_name), ("table", "lineitem")]].concat())?;
+    measure(
+        environment,
+        "put",
+        &[&login[..], &[("file", &file_name), ("table", "lineitem")]].concat(),
+    )?;
     let dataset = node.dataset("lineitem-0")?;
     let scan = percentile(&scan::seconds(&dataset, repeat).await?, 0.5);
     let warm = (repeat + 1).to_string();
