@@ -8,7 +8,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::sql::{
-    Any, Command, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTables, CommandPreparedStatementQuery,
+    Any, Command, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
+    CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTables, CommandGetXdbcTypeInfo, CommandPreparedStatementQuery,
     CommandStatementQuery,
 };
 use arrow_flight::{Action, ActionType, Empty, FlightDescriptor, FlightInfo, PutResult, SchemaResult, Ticket};
@@ -28,6 +29,7 @@ mod catalogs;
 mod db_schemas;
 mod info;
 mod ingest;
+mod keys;
 mod not_offered;
 mod pattern;
 mod prepared;
@@ -38,6 +40,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod update;
+mod xdbc_type_info;
 
 const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
 const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
@@ -57,6 +60,11 @@ enum Listing {
     Tables(CommandGetTables),
     TableTypes,
     SqlInfo(CommandGetSqlInfo),
+    XdbcTypeInfo(CommandGetXdbcTypeInfo),
+    PrimaryKeys(CommandGetPrimaryKeys),
+    ExportedKeys(CommandGetExportedKeys),
+    ImportedKeys(CommandGetImportedKeys),
+    CrossReference(CommandGetCrossReference),
 }
 
 impl Query {
@@ -85,6 +93,11 @@ impl Listing {
             Command::CommandGetTables(command) => Self::Tables(command),
             Command::CommandGetTableTypes(_) => Self::TableTypes,
             Command::CommandGetSqlInfo(command) => Self::SqlInfo(command),
+            Command::CommandGetXdbcTypeInfo(command) => Self::XdbcTypeInfo(command),
+            Command::CommandGetPrimaryKeys(command) => Self::PrimaryKeys(command),
+            Command::CommandGetExportedKeys(command) => Self::ExportedKeys(command),
+            Command::CommandGetImportedKeys(command) => Self::ImportedKeys(command),
+            Command::CommandGetCrossReference(command) => Self::CrossReference(command),
             other => return Err(not_offered::command(&other)),
         })
     }
@@ -96,6 +109,11 @@ impl Listing {
             Self::Tables(_) => "GetTables",
             Self::TableTypes => "GetTableTypes",
             Self::SqlInfo(_) => "GetSqlInfo",
+            Self::XdbcTypeInfo(_) => "GetXdbcTypeInfo",
+            Self::PrimaryKeys(_) => "GetPrimaryKeys",
+            Self::ExportedKeys(_) => "GetExportedKeys",
+            Self::ImportedKeys(_) => "GetImportedKeys",
+            Self::CrossReference(_) => "GetCrossReference",
         }
     }
 
@@ -106,6 +124,9 @@ impl Listing {
             Self::Tables(command) => tables::schema(command.include_schema),
             Self::TableTypes => table_types::schema(),
             Self::SqlInfo(_) => sql_info::schema(),
+            Self::XdbcTypeInfo(_) => xdbc_type_info::schema(),
+            Self::PrimaryKeys(_) => keys::primary_schema(),
+            Self::ExportedKeys(_) | Self::ImportedKeys(_) | Self::CrossReference(_) => keys::foreign_schema(),
         }
     }
 
@@ -116,6 +137,11 @@ impl Listing {
             Self::Tables(command) => tables::rows(call, command),
             Self::TableTypes => table_types::rows().map(one_batch),
             Self::SqlInfo(command) => sql_info::rows(&call.shared.options, &command).map(one_batch),
+            Self::XdbcTypeInfo(command) => xdbc_type_info::rows(&command).map(one_batch),
+            Self::PrimaryKeys(command) => keys::primary(call, command).await.map(one_batch),
+            Self::ExportedKeys(command) => keys::exported(call, command).await.map(one_batch),
+            Self::ImportedKeys(command) => keys::imported(call, command).await.map(one_batch),
+            Self::CrossReference(command) => keys::cross_reference(call, command).await.map(one_batch),
         }
     }
 }

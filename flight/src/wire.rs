@@ -11,11 +11,14 @@ use bytes::Bytes;
 use crate::{Error, Result};
 
 mod cast;
+mod column_metadata;
 mod shape;
+mod sql_type;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cast::cast_array;
+pub(crate) use column_metadata::{TableColumns, with_column_metadata};
 pub(crate) use shape::Shape;
 
 /// What a client can read.

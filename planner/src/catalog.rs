@@ -1,11 +1,13 @@
 //! How the planner finds datasets and commits to them: a trait that the control plane implements.
 
 use std::fmt;
+use std::future::ready;
 
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use jetway_odf::codec::EncodedBlock;
-use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
+use jetway_odf::identity::{AccountName, DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject};
 
@@ -24,6 +26,27 @@ pub struct PinnedDataset {
     pub storage: DatasetStorage,
     /// The newest block that readers of this pin see.
     pub head: Multihash,
+}
+
+/// A dataset by its names, at no head in particular.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetEntry {
+    /// Its identity.
+    pub id: DatasetId,
+    /// Its account and name; the account is always present.
+    pub alias: DatasetAlias,
+    /// Root or derivative.
+    pub kind: DatasetKind,
+}
+
+impl From<PinnedDataset> for DatasetEntry {
+    fn from(dataset: PinnedDataset) -> Self {
+        Self {
+            id: dataset.id,
+            alias: dataset.alias,
+            kind: dataset.kind,
+        }
+    }
 }
 
 /// What a subject wants to do with a dataset.
@@ -50,6 +73,16 @@ pub trait DatasetCatalog: fmt::Debug + Send + Sync {
 
     /// All datasets that the subject may read, ordered by account and name.
     fn list<'a>(&'a self, subject: &'a Subject) -> BoxStream<'a, Result<PinnedDataset>>;
+
+    /// The datasets that the subject may read, of one account or of all, ordered by account and name, without their heads.
+    /// Tools ask for this often, so it should cost little however many there are.
+    async fn names(&self, subject: &Subject, account: Option<&AccountName>) -> Result<Vec<DatasetEntry>> {
+        self.list(subject)
+            .map_ok(DatasetEntry::from)
+            .try_filter(|entry| ready(account.is_none() || entry.alias.account.as_ref() == account))
+            .try_collect()
+            .await
+    }
 
     /// Names of all accounts whose datasets the subject may read, and its own, in order.
     async fn accounts(&self, subject: &Subject) -> Result<Vec<String>>;

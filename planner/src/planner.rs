@@ -8,14 +8,14 @@ use chrono::TimeDelta;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as SqlStatement;
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
 use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{GarbageOptions, GarbageReport};
 
 use crate::ddl::{CreateStatement, DropStatement};
+use crate::describe::Descriptions;
 use crate::failure;
 use crate::ingest::{Ingest, Services};
 use crate::merge::Merger;
@@ -30,6 +30,10 @@ use crate::{
     IngestRequest, Pin, PinnedDataset, PlanRequest, PullOptions, PullOutcome, Result, Rewrite, RewriteOutcome,
     Statement, Subject, TableName, Update, UpdateOutcome, policy, rewrite,
 };
+
+mod listing;
+
+pub use listing::{FunctionNames, SystemTable, TableEntry};
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
 const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
@@ -62,19 +66,6 @@ impl Default for PlannerOptions {
     }
 }
 
-/// A dataset as a table of the SQL catalog.
-#[derive(Debug, Clone)]
-pub struct TableEntry {
-    /// The account, which is the schema in SQL.
-    pub account: String,
-    /// The dataset's name, which is the table in SQL.
-    pub name: String,
-    /// Root or derivative.
-    pub kind: DatasetKind,
-    /// The dataset, pinned.
-    pub dataset: PinnedDataset,
-}
-
 /// Plans and runs statements, and takes in rows. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Planner {
@@ -86,6 +77,7 @@ struct Shared {
     catalog: Arc<dyn DatasetCatalog>,
     engine: Engine,
     summaries: Arc<SummaryCache>,
+    descriptions: Arc<Descriptions>,
     indexes: Arc<ReadIndexes>,
     compact_in_background: bool,
     clock: Clock,
@@ -115,6 +107,7 @@ impl Planner {
                 catalog,
                 engine,
                 summaries,
+                descriptions: Arc::default(),
                 indexes,
                 compact_in_background: options.compact_in_background,
                 clock,
@@ -144,41 +137,6 @@ impl Planner {
     /// Those of [`Self::plan`]; `InvalidArgument` for parameters that do not fit.
     pub async fn plan_request(&self, request: PlanRequest) -> Result<Statement> {
         plan(Arc::clone(&self.shared), request).await
-    }
-
-    /// Names of all accounts whose datasets the subject may read: the schemas of the SQL catalog.
-    ///
-    /// # Errors
-    /// Those of the catalog.
-    pub async fn schemas(&self, subject: &Subject) -> Result<Vec<String>> {
-        self.shared.catalog.accounts(subject).await
-    }
-
-    /// The tables that the subject may read, ordered by account and name.
-    pub fn tables<'a>(&'a self, subject: &'a Subject) -> BoxStream<'a, Result<TableEntry>> {
-        let entries = self.shared.catalog.list(subject).map(|dataset| {
-            let dataset = dataset?;
-            Ok(TableEntry {
-                account: dataset
-                    .alias
-                    .account
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-                name: dataset.alias.name.to_string(),
-                kind: dataset.kind,
-                dataset,
-            })
-        });
-        entries.boxed()
-    }
-
-    /// Schema of a table as `SELECT *` gives it.
-    ///
-    /// # Errors
-    /// When the dataset's chain cannot be read.
-    pub async fn table_schema(&self, table: &TableEntry) -> Result<SchemaRef> {
-        Ok(Arc::clone(&self.shared.summaries.get(&table.dataset).await?.schema))
     }
 
     /// Takes rows into a dataset. When it returns, they are durable in storage and part of the chain; when it fails,
@@ -395,8 +353,9 @@ impl Shared {
         policy::check_kind(&query)?;
         let resolver = Resolver {
             engine: &self.engine,
-            catalog: self.catalog.as_ref(),
+            catalog: &self.catalog,
             summaries: &self.summaries,
+            descriptions: &self.descriptions,
             indexes: &self.indexes,
             subject,
             pins,

@@ -3,28 +3,33 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use datafusion::catalog::{
-    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
-};
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::Statement as SqlStatement;
-use futures::TryStreamExt;
 
+use crate::describe::Descriptions;
 use crate::functions::{self, Call};
 use crate::read_index::ReadIndexes;
 use crate::session::Engine;
 use crate::summary::{DatasetSummary, SummaryCache};
 use crate::table::DatasetTable;
-use crate::{Access, CATALOG, DatasetCatalog, Error, ErrorKind, Pin, PinnedDataset, Result, Subject, TableName};
+use crate::{
+    Access, CATALOG, DatasetCatalog, DatasetEntry, Error, ErrorKind, Pin, PinnedDataset, Result, Subject, TableName,
+};
+
+mod schema;
+
+use schema::{ListedTable, Schema};
 
 const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// Whose names, resolved through what.
 pub(crate) struct Resolver<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) catalog: &'a dyn DatasetCatalog,
-    pub(crate) summaries: &'a SummaryCache,
+    pub(crate) catalog: &'a Arc<dyn DatasetCatalog>,
+    pub(crate) summaries: &'a Arc<SummaryCache>,
+    pub(crate) descriptions: &'a Arc<Descriptions>,
     pub(crate) indexes: &'a Arc<ReadIndexes>,
     pub(crate) subject: &'a Subject,
     pub(crate) pins: Option<&'a [Pin]>,
@@ -63,7 +68,7 @@ impl Resolver<'_> {
             tables.insert(self.resolved(&reference), table);
         }
         if lists_tables {
-            self.register_all(&mut tables).await?;
+            self.list_all(&mut tables).await?;
         }
         let mut memory = MemoryCatalogProvider::new();
         tables.register(&mut memory)?;
@@ -136,19 +141,24 @@ impl Resolver<'_> {
         Ok((table, summary))
     }
 
-    /// `information_schema` shows every table, so every one has to be there.
-    async fn register_all(&self, tables: &mut Tables) -> Result<()> {
-        let mut datasets = self.catalog.list(self.subject);
-        while let Some(dataset) = datasets.try_next().await? {
-            let account = dataset
+    /// `information_schema` shows every table. Those that the statement does not read are known by name, and described only
+    /// when somebody looks at their columns.
+    async fn list_all(&self, tables: &mut Tables) -> Result<()> {
+        for entry in self.catalog.names(self.subject, None).await? {
+            let account = entry
                 .alias
                 .account
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            let name = dataset.alias.name.to_string();
-            let table = self.table(dataset).await?;
-            tables.insert((account, name), table);
+            let table = ListedTable {
+                id: entry.id,
+                subject: self.subject.clone(),
+                catalog: Arc::clone(self.catalog),
+                summaries: Arc::clone(self.summaries),
+                descriptions: Arc::clone(self.descriptions),
+            };
+            tables.list((account, entry.alias.name.to_string()), table);
         }
         Ok(())
     }
@@ -168,8 +178,7 @@ impl Resolver<'_> {
             TableName::Id(_) => return error,
         };
         let mut best: Option<(usize, String)> = None;
-        let mut datasets = self.catalog.list(self.subject);
-        while let Ok(Some(dataset)) = datasets.try_next().await {
+        for dataset in self.catalog.names(self.subject, None).await.unwrap_or_default() {
             let found = dataset.alias.name.to_string().to_lowercase();
             let distance = datafusion::common::utils::datafusion_strsim::levenshtein(&wanted, &found);
             let is_close = distance <= wanted.len().max(found.len()) / 3;
@@ -193,7 +202,7 @@ fn is_function(session: &SessionState, reference: &TableReference) -> bool {
 }
 
 /// How the dataset is written in SQL.
-fn sql_name(dataset: &PinnedDataset) -> String {
+fn sql_name(dataset: &DatasetEntry) -> String {
     match &dataset.alias.account {
         Some(account) => format!("\"{account}\".\"{}\"", dataset.alias.name),
         None => format!("\"{}\"", dataset.alias.name),
@@ -217,23 +226,22 @@ impl Pins {
 
 #[derive(Default)]
 struct Tables {
-    by_schema: BTreeMap<String, Vec<(String, Arc<DatasetTable>)>>,
+    by_schema: BTreeMap<String, Schema>,
 }
 
 impl Tables {
     fn insert(&mut self, (schema, table): (String, String), provider: Arc<DatasetTable>) {
-        self.by_schema.entry(schema).or_default().push((table, provider));
+        let opened = &mut self.by_schema.entry(schema).or_default().opened;
+        opened.entry(table).or_insert(provider);
+    }
+
+    fn list(&mut self, (schema, table): (String, String), listed: ListedTable) {
+        self.by_schema.entry(schema).or_default().listed.insert(table, listed);
     }
 
     fn register(self, catalog: &mut MemoryCatalogProvider) -> Result<()> {
-        for (schema, tables) in self.by_schema {
-            let provider = MemorySchemaProvider::new();
-            for (name, table) in tables {
-                if !provider.table_exist(&name) {
-                    provider.register_table(name, table)?;
-                }
-            }
-            catalog.register_schema(&schema, Arc::new(provider))?;
+        for (name, schema) in self.by_schema {
+            catalog.register_schema(&name, Arc::new(schema))?;
         }
         Ok(())
     }

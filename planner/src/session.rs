@@ -8,6 +8,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionConfig;
 use jetway_odf::storage::DatasetStorage;
 
@@ -103,6 +104,11 @@ impl Engine {
         self.runtime()
             .register_object_store(url.as_ref(), Arc::clone(storage.store()));
         Ok(())
+    }
+
+    /// The functions that statements may call on each row, in no order.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = Arc<ScalarUDF>> {
+        self.base.scalar_functions().values().map(Arc::clone)
     }
 
     pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {

@@ -1,4 +1,4 @@
-//! CommandGetDbSchemas: the accounts.
+//! CommandGetDbSchemas: the accounts, and the schemas of system tables.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_flight::sql::CommandGetDbSchemas;
 use jetway_planner::CATALOG;
 
-use super::{batch, pattern};
+use super::batch;
+use super::pattern::{self, Pattern};
 use crate::Result;
 use crate::call::Call;
 
@@ -23,9 +24,9 @@ pub(super) async fn rows(call: &Call, command: CommandGetDbSchemas) -> Result<Re
     if pattern::wants_catalog(command.catalog.as_deref()) {
         names = call.shared.planner.schemas(&call.subject).await?;
         if let Some(filter) = &command.db_schema_filter_pattern {
-            names.retain(|name| pattern::matches(filter, name));
+            let filter = Pattern::new(filter);
+            names.retain(|name| filter.matches(name));
         }
-        names.sort_unstable();
     }
     let catalogs = StringArray::from_iter_values(names.iter().map(|_| CATALOG));
     batch(

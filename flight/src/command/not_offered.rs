@@ -13,22 +13,18 @@ pub(super) fn command(command: &Command) -> Error {
         Command::CommandStatementSubstraitPlan(_) => {
             "Substrait plans are not executed: send SQL with CommandStatementQuery"
         }
-        Command::CommandGetPrimaryKeys(_)
-        | Command::CommandGetExportedKeys(_)
-        | Command::CommandGetImportedKeys(_)
-        | Command::CommandGetCrossReference(_) => {
-            "datasets declare no keys: their columns are told by CommandGetTables with include_schema"
-        }
-        Command::CommandGetXdbcTypeInfo(_) => {
-            "there is no list of XDBC types: the types of columns are told by CommandGetTables with include_schema"
-        }
         Command::CommandStatementIngest(_) => "rows are ingested with DoPut",
         Command::CommandStatementQuery(_)
         | Command::CommandGetCatalogs(_)
         | Command::CommandGetDbSchemas(_)
         | Command::CommandGetTables(_)
         | Command::CommandGetTableTypes(_)
-        | Command::CommandGetSqlInfo(_) => "this command is a question: send it to GetFlightInfo, not to DoPut",
+        | Command::CommandGetSqlInfo(_)
+        | Command::CommandGetXdbcTypeInfo(_)
+        | Command::CommandGetPrimaryKeys(_)
+        | Command::CommandGetExportedKeys(_)
+        | Command::CommandGetImportedKeys(_)
+        | Command::CommandGetCrossReference(_) => "this command is a question: send it to GetFlightInfo, not to DoPut",
         Command::CommandPreparedStatementQuery(_) => "execute a prepared statement with GetFlightInfo",
         Command::TicketStatementQuery(_) => "this is a ticket: send it to DoGet",
         Command::Unknown(_) => "no such command is known here; CommandStatementQuery runs SQL",

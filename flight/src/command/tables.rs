@@ -1,4 +1,4 @@
-//! CommandGetTables: the datasets.
+//! CommandGetTables: the datasets, and the tables of the node itself.
 
 use std::sync::Arc;
 
@@ -6,20 +6,23 @@ use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_flight::sql::CommandGetTables;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
-use jetway_planner::{BatchStream, CATALOG, Error as PlannerError, ErrorKind as PlannerKind, TableEntry};
+use futures::{StreamExt, TryStreamExt, stream};
+use jetway_planner::{
+    BatchStream, CATALOG, Error as PlannerError, ErrorKind as PlannerKind, SystemTable, TableDescription, TableEntry,
+};
 use tokio::sync::mpsc::Sender;
 
-use super::{batch, pattern, table_types};
+use super::pattern::{self, Pattern};
+use super::{batch, table_types};
 use crate::call::Call;
 use crate::task_stream::TaskStream;
-use crate::wire::schema_bytes;
+use crate::wire::{TableColumns, schema_bytes, with_column_metadata};
 use crate::{Result, WireProfile};
 
 /// Rows of one batch. A node may have a hundred thousand datasets, and the first ones should be seen at once.
-const ROWS: usize = 512;
+const ROWS: usize = 1024;
 /// How many schemas are looked up at the same time.
-const LOOKUPS: usize = 16;
+pub(super) const LOOKUPS: usize = 16;
 
 pub(super) fn schema(include_schema: bool) -> SchemaRef {
     let mut fields = vec![
@@ -45,26 +48,43 @@ pub(super) fn rows(call: &Call, command: CommandGetTables) -> Result<BatchStream
     Ok(BatchStream::new(schema, batches))
 }
 
+/// A table of the listing.
+enum Table {
+    Dataset(TableEntry),
+    System(SystemTable),
+}
+
+impl Table {
+    /// Schema and name.
+    fn names(&self) -> (&str, &str) {
+        match self {
+            Self::Dataset(entry) => (&entry.account, &entry.name),
+            Self::System(table) => (&table.schema, &table.name),
+        }
+    }
+
+    fn table_type(&self) -> &'static str {
+        match self {
+            Self::Dataset(entry) => table_types::table_type(entry.kind),
+            Self::System(_) => table_types::SYSTEM_TABLE,
+        }
+    }
+}
+
 async fn list(
     call: Call,
     command: CommandGetTables,
     batches: Sender<RecordBatch>,
 ) -> std::result::Result<(), PlannerError> {
-    let planner = &call.shared.planner;
-    let wanted = planner.tables(&call.subject).filter(|entry| {
-        let wanted = entry.as_ref().map_or(true, |entry| is_wanted(&command, entry));
-        std::future::ready(wanted)
-    });
-    let described = wanted
-        .map(|entry| async {
-            let entry = entry?;
-            let schema = match command.include_schema {
-                true => Some(table_schema(&call, &entry).await?),
-                false => None,
-            };
-            Ok::<_, PlannerError>((entry, schema))
+    let described = stream::iter(wanted(&call, &command).await?)
+        .map(|table| async {
+            match command.include_schema {
+                true => with_schema(&call, table).await,
+                false => Ok(Some((table, None))),
+            }
         })
-        .buffered(LOOKUPS);
+        .buffered(LOOKUPS)
+        .try_filter_map(async |table| Ok(table));
     let mut chunks = std::pin::pin!(described.ready_chunks(ROWS));
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
@@ -76,34 +96,84 @@ async fn list(
     Ok(())
 }
 
-fn is_wanted(command: &CommandGetTables, entry: &TableEntry) -> bool {
-    let fits =
-        |filter: &Option<String>, name: &str| filter.as_ref().is_none_or(|filter| pattern::matches(filter, name));
-    let table_type = table_types::table_type(entry.kind);
-    (command.table_types.is_empty()
-        || command
-            .table_types
-            .iter()
-            .any(|wanted| wanted.eq_ignore_ascii_case(table_type)))
-        && fits(&command.db_schema_filter_pattern, &entry.account)
-        && fits(&command.table_name_filter_pattern, &entry.name)
+/// The tables that fit, ordered by schema and name, which makes them ordered by type as well.
+async fn wanted(call: &Call, command: &CommandGetTables) -> std::result::Result<Vec<Table>, PlannerError> {
+    let planner = &call.shared.planner;
+    let types = &command.table_types;
+    let wants_type = |name: &str| types.is_empty() || types.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
+    let schema = command.db_schema_filter_pattern.as_deref().map(Pattern::new);
+    let name = command.table_name_filter_pattern.as_deref().map(Pattern::new);
+    let mut tables = Vec::new();
+    if wants_type(table_types::TABLE) || wants_type(table_types::VIEW) {
+        let account = schema.as_ref().and_then(Pattern::literal);
+        let datasets = planner.tables(&call.subject, account.as_deref()).await?;
+        tables.extend(datasets.into_iter().map(Table::Dataset));
+    }
+    if wants_type(table_types::SYSTEM_TABLE) {
+        tables.extend(planner.system_tables().await?.into_iter().map(Table::System));
+    }
+    let fits = |pattern: &Option<Pattern>, name: &str| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
+    tables.retain(|table| {
+        let names = table.names();
+        wants_type(table.table_type()) && fits(&schema, names.0) && fits(&name, names.1)
+    });
+    tables.sort_by(|a, b| a.names().cmp(&b.names()));
+    Ok(tables)
 }
 
-/// The schema that `SELECT *` announces and streams.
-async fn table_schema(call: &Call, entry: &TableEntry) -> std::result::Result<Bytes, PlannerError> {
-    let schema = call.shared.planner.table_schema(entry).await?;
+/// What is known of a dataset; none when it is gone meanwhile, or damaged, which must not hide the others.
+pub(super) async fn describe(
+    call: &Call,
+    entry: TableEntry,
+) -> std::result::Result<Option<(TableEntry, Arc<TableDescription>)>, PlannerError> {
+    match call.shared.planner.describe(&call.subject, &entry).await {
+        Ok(description) => Ok(Some((entry, description))),
+        Err(error) if matches!(error.kind(), PlannerKind::NotFound | PlannerKind::Corrupt) => {
+            tracing::warn!(dataset.id = %entry.id, %error, "a dataset that cannot be read is left out of a listing");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A table with the columns that `SELECT *` announces and streams, and what tools want to know of them.
+async fn with_schema(call: &Call, table: Table) -> std::result::Result<Option<(Table, Option<Bytes>)>, PlannerError> {
     let profile: WireProfile = call.profile;
-    Ok(schema_bytes(&profile.schema(&schema))?)
+    let (table, schema) = match table {
+        Table::Dataset(entry) => {
+            let Some((entry, description)) = describe(call, entry).await? else {
+                return Ok(None);
+            };
+            let columns = TableColumns {
+                schema: &entry.account,
+                table: &entry.name,
+                description: Some(&description),
+            };
+            let schema = with_column_metadata(&profile.schema(&description.schema), Some(columns));
+            (Table::Dataset(entry), schema)
+        }
+        Table::System(system) => {
+            let columns = TableColumns {
+                schema: &system.schema,
+                table: &system.name,
+                description: None,
+            };
+            let schema = with_column_metadata(&profile.schema(&system.columns), Some(columns));
+            (Table::System(system), schema)
+        }
+    };
+    Ok(Some((table, Some(schema_bytes(&schema)?))))
 }
 
-fn tables_batch(tables: &[(TableEntry, Option<Bytes>)], include_schema: bool) -> Result<RecordBatch> {
+fn tables_batch(tables: &[(Table, Option<Bytes>)], include_schema: bool) -> Result<RecordBatch> {
     let [mut catalogs, mut accounts, mut names, mut types] = std::array::from_fn(|_| StringBuilder::new());
     let mut schemas = BinaryBuilder::new();
-    for (entry, schema) in tables {
+    for (table, schema) in tables {
+        let (account, name) = table.names();
         catalogs.append_value(CATALOG);
-        accounts.append_value(&entry.account);
-        names.append_value(&entry.name);
-        types.append_value(table_types::table_type(entry.kind));
+        accounts.append_value(account);
+        names.append_value(name);
+        types.append_value(table.table_type());
         schemas.append_value(schema.as_deref().unwrap_or_default());
     }
     let mut columns: Vec<ArrayRef> = vec![

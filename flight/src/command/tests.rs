@@ -29,10 +29,26 @@ fn patterns() {
         ("_", "日", true),
         (r"\", r"\", true),
     ] {
-        assert_eq!(pattern::matches(pattern, name), expected, "{pattern} on {name}");
+        assert_eq!(
+            pattern::Pattern::new(pattern).matches(name),
+            expected,
+            "{pattern} on {name}"
+        );
     }
     // Many wildcards take no exponential time.
-    assert!(!pattern::matches(&"%a".repeat(50), &"b".repeat(5000)));
+    assert!(!pattern::Pattern::new(&"%a".repeat(50)).matches(&"b".repeat(5000)));
+    for (pattern, literal) in [
+        ("Alice", Some("alice")),
+        (r"my\_table", Some("my_table")),
+        ("al_ce", None),
+        ("%", None),
+    ] {
+        assert_eq!(
+            pattern::Pattern::new(pattern).literal().as_deref(),
+            literal,
+            "{pattern}"
+        );
+    }
 }
 
 #[test]
@@ -194,36 +210,92 @@ fn ingest_options() {
 }
 
 /// The schemas of the Flight SQL specification, nullability and all.
+// Trap 2: result schemas of metadata commands are those of the specification.
 #[test]
 fn listings_have_the_schemas_of_the_specification() {
     let shown = |schema: SchemaRef| {
-        let fields = schema.fields().iter();
-        fields
-            .map(|f| {
-                format!(
-                    "{}:{}{}",
-                    f.name(),
-                    f.data_type(),
-                    if f.is_nullable() { "?" } else { "" }
-                )
-            })
-            .collect::<Vec<_>>()
+        let column = |field: &arrow::datatypes::FieldRef| {
+            let null = if field.is_nullable() { "" } else { " not null" };
+            format!("{}: {}{null}", field.name(), field.data_type())
+        };
+        schema.fields().iter().map(column).collect::<Vec<_>>().join("\n")
     };
-    assert_eq!(shown(catalogs::schema()), ["catalog_name:Utf8"]);
-    assert_eq!(
-        shown(db_schemas::schema()),
-        ["catalog_name:Utf8?", "db_schema_name:Utf8"]
-    );
-    assert_eq!(shown(table_types::schema()), ["table_type:Utf8"]);
-    let four = [
-        "catalog_name:Utf8?",
-        "db_schema_name:Utf8?",
-        "table_name:Utf8",
-        "table_type:Utf8",
+    let foreign = "pk_catalog_name: Utf8\npk_db_schema_name: Utf8\npk_table_name: Utf8 not null\n\
+        pk_column_name: Utf8 not null\nfk_catalog_name: Utf8\nfk_db_schema_name: Utf8\nfk_table_name: Utf8 not null\n\
+        fk_column_name: Utf8 not null\nkey_sequence: Int32 not null\nfk_key_name: Utf8\npk_key_name: Utf8\n\
+        update_rule: UInt8 not null\ndelete_rule: UInt8 not null";
+    let tables = |include_schema| {
+        Listing::Tables(CommandGetTables {
+            include_schema,
+            ..CommandGetTables::default()
+        })
+    };
+    let expected = [
+        (Listing::Catalogs, "catalog_name: Utf8 not null"),
+        (
+            Listing::DbSchemas(Default::default()),
+            "catalog_name: Utf8\ndb_schema_name: Utf8 not null",
+        ),
+        (
+            tables(false),
+            "catalog_name: Utf8\ndb_schema_name: Utf8\ntable_name: Utf8 not null\ntable_type: Utf8 not null",
+        ),
+        // Trap 3: five columns with schemas, four without.
+        (
+            tables(true),
+            "catalog_name: Utf8\ndb_schema_name: Utf8\ntable_name: Utf8 not null\ntable_type: Utf8 not null\n\
+             table_schema: Binary not null",
+        ),
+        (Listing::TableTypes, "table_type: Utf8 not null"),
+        (
+            Listing::PrimaryKeys(Default::default()),
+            "catalog_name: Utf8\ndb_schema_name: Utf8\ntable_name: Utf8 not null\ncolumn_name: Utf8 not null\n\
+             key_name: Utf8\nkey_sequence: Int32 not null",
+        ),
+        (Listing::ExportedKeys(Default::default()), foreign),
+        (Listing::ImportedKeys(Default::default()), foreign),
+        (Listing::CrossReference(Default::default()), foreign),
+        (
+            Listing::XdbcTypeInfo(Default::default()),
+            "type_name: Utf8 not null\ndata_type: Int32 not null\ncolumn_size: Int32\nliteral_prefix: Utf8\n\
+             literal_suffix: Utf8\ncreate_params: List(non-null Utf8)\nnullable: Int32 not null\n\
+             case_sensitive: Boolean not null\nsearchable: Int32 not null\nunsigned_attribute: Boolean\n\
+             fixed_prec_scale: Boolean not null\nauto_increment: Boolean\nlocal_type_name: Utf8\nminimum_scale: Int32\n\
+             maximum_scale: Int32\nsql_data_type: Int32 not null\ndatetime_subcode: Int32\nnum_prec_radix: Int32\n\
+             interval_precision: Int32",
+        ),
     ];
-    assert_eq!(shown(tables::schema(false)), four);
-    assert_eq!(shown(tables::schema(true))[..4], four);
-    assert_eq!(shown(tables::schema(true))[4], "table_schema:Binary");
+    for (listing, columns) in expected {
+        assert_eq!(shown(listing.schema()), columns, "{}", listing.name());
+    }
+    let info = sql_info::schema();
+    assert!(matches!(info.field(0).data_type(), arrow::datatypes::DataType::UInt32));
+    assert!(matches!(
+        info.field(1).data_type(),
+        arrow::datatypes::DataType::Union(_, arrow::datatypes::UnionMode::Dense)
+    ));
+    assert!(info.fields().iter().all(|field| !field.is_nullable()));
     assert_eq!(catalogs::rows().unwrap().num_rows(), 1);
-    assert_eq!(table_types::rows().unwrap().num_rows(), 2);
+    assert_eq!(table_types::rows().unwrap().num_rows(), 3);
+}
+
+/// Trap 14: the list of types, which Power BI cannot do without.
+#[test]
+fn types_are_listed_by_code_and_name() {
+    let all = xdbc_type_info::rows(&CommandGetXdbcTypeInfo::default()).unwrap();
+    let names = all.column(0).as_string::<i32>();
+    let codes = all.column(1).as_primitive::<arrow::datatypes::Int32Type>();
+    let rows: Vec<(i32, &str)> = codes.values().iter().copied().zip(names.iter().flatten()).collect();
+    assert!(rows.is_sorted());
+    assert_eq!(rows.len(), xdbc_type_info::types().len());
+    let timestamps = xdbc_type_info::rows(&CommandGetXdbcTypeInfo { data_type: Some(93) }).unwrap();
+    let names: Vec<_> = timestamps.column(0).as_string::<i32>().iter().flatten().collect();
+    assert_eq!(names, ["TIMESTAMP", "TIMESTAMP WITH TIME ZONE"]);
+    assert_eq!(timestamps.schema(), xdbc_type_info::schema());
+    assert_eq!(
+        xdbc_type_info::rows(&CommandGetXdbcTypeInfo { data_type: Some(4711) })
+            .unwrap()
+            .num_rows(),
+        0
+    );
 }
