@@ -69,8 +69,9 @@ def test_the_example_runs_as_it_is(demo_node):
         program, env={**os.environ, "JETWAY_TOKEN": demo_node.token}, capture_output=True, text=True, timeout=120
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.splitlines() == [
-        *(f"admin.{name}" for name in sorted(nycflights.TABLES)),
+    printed = ran.stdout.splitlines()
+    assert set(printed) >= {f"admin.{name}" for name in nycflights.TABLES}
+    assert [line for line in printed if not line.startswith("admin.")] == [
         "Frontier Airlines Inc.             685 flights,  21.9 minutes late",
         "AirTran Airways Corporation      3,260 flights,  20.1 minutes late",
         "ExpressJet Airlines Inc.        54,173 flights,  15.8 minutes late",

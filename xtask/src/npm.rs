@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::workspace::{Workspace, cache_dir};
 
-/// What the servers that the tests start ask for.
+/// What the packages ask for.
 const OLDEST: u32 = 20;
 
 /// A folder with the packages of one lock file.
@@ -57,13 +57,20 @@ impl Npm {
 
     /// The path of a program that a package brings.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.home.join("node_modules").join(".bin").join(name)
+        self.modules().join(".bin").join(name)
+    }
+
+    /// The folder in which Node.js finds the packages.
+    pub(crate) fn modules(&self) -> PathBuf {
+        self.home.join("node_modules")
     }
 }
 
 /// The version of Node.js on `PATH`.
 fn find() -> Result<String> {
-    let wanted = format!("Node.js {OLDEST} or newer with npm is needed for the tests on Azure's emulator");
+    let wanted = format!(
+        "Node.js {OLDEST} or newer with npm is needed for the tests (Azure's emulator and the JavaScript client)"
+    );
     let Ok(version) = process::output(Command::new("node").arg("--version")) else {
         bail!("{wanted}: install it and put it on PATH");
     };

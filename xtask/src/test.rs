@@ -44,6 +44,7 @@ pub(crate) fn run(workspace: &Workspace, all: bool, filter: Option<&str>) -> Res
     let python = Python::prepare(workspace, "tests", "clients/tests/requirements.txt")?;
     println!("Preparing Node.js");
     let npm = Npm::prepare(workspace, "tests", "odf/tests/node")?;
+    let javascript = Npm::prepare(workspace, "javascript", "examples/javascript")?;
     println!("Preparing Java");
     let jdbc = maven::jar(workspace, &python, "clients/tests/jdbc/maven.lock")?;
     if all {
@@ -56,7 +57,7 @@ pub(crate) fn run(workspace: &Workspace, all: bool, filter: Option<&str>) -> Res
 
     println!("Python tests");
     let [program] = compile::build(workspace, ["jetway"], Profile::Dev)?;
-    let clients = Clients { jdbc };
+    let clients = Clients { jdbc, javascript };
     let end_to_end = python_tests(workspace, &python, &clients, &program, all, filter)?;
 
     let total = rust.plus(end_to_end);
@@ -131,6 +132,8 @@ print(next(pathlib.Path(package.__file__).parent.glob('vendor/fake-gcs-server/bi
 struct Clients {
     /// The jar of the JDBC driver.
     jdbc: PathBuf,
+    /// The packages that the example in JavaScript names.
+    javascript: Npm,
 }
 
 fn python_tests(
@@ -155,6 +158,7 @@ fn python_tests(
     command
         .env("JETWAY_BIN", program)
         .env("JETWAY_TEST_JDBC", &clients.jdbc)
+        .env("JETWAY_TEST_NODE_MODULES", clients.javascript.modules())
         .env("PYTHONDONTWRITEBYTECODE", "1");
     if all {
         command.env("JETWAY_TEST_LONG", "1");

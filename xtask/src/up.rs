@@ -141,7 +141,11 @@ fn introduce(workspace: &Workspace, node: &Node, data_dir: &Path, python: Option
     println!("                (also in {})", token.file.display());
     if let Some(python) = python {
         println!("   Python       {}", python.program("python").display());
-        println!("                (has pandas, polars and the Flight SQL driver; README.md shows a session)");
+        println!("                (has pandas, polars, DuckDB and the Flight SQL driver; README.md shows a session)");
+        println!(
+            "   examples     {}",
+            workspace.root().join("examples").join("README.md").display()
+        );
     }
     println!();
     Ok(())
