@@ -46,6 +46,6 @@ pub use planner::{FunctionNames, Planner, PlannerOptions, SystemTable, TableEntr
 pub use read_index::CompactOutcome;
 pub use request::{PlanRequest, Query, SessionOptions};
 pub use rewrite::{Rewrite, RewriteOutcome};
-pub use statement::{BatchStream, Pin, Statement};
+pub use statement::{BatchStream, Part, Pin, Statement};
 pub use subject::Subject;
 pub use update::{Update, UpdateOutcome};

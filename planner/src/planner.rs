@@ -23,6 +23,7 @@ use crate::policy::Change;
 use crate::read_index::{Effort, ReadIndexes};
 use crate::resolve::Resolver;
 use crate::session::Engine;
+use crate::statement::is_repeatable;
 use crate::summary::{DatasetSummary, SummaryCache};
 use crate::update::{NewRows, Planned};
 use crate::{
@@ -391,10 +392,12 @@ fn plan(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<
         let mut session = shared.engine.session(subject, &request.session);
         let statement = parse(&session, sql_text(&request)?)?;
         let (plan, pins) = shared
-            .resolve(&mut session, subject, statement, request.pins.as_deref())
+            .resolve(&mut session, subject, statement.clone(), request.pins.as_deref())
             .await?;
+        // The optimizer puts values in the place of functions.
+        let repeatable = is_repeatable(&session, Some(&statement), &plan)?;
         let plan = session.optimize(&plan)?;
-        Ok(Statement::new(session, plan, pins, shared.engine.compute.clone()))
+        Ok(Statement::new(session, plan, pins, shared.engine.compute.clone()).repeatable(repeatable))
     }
     .boxed()
 }

@@ -16,6 +16,12 @@ use serde::{Deserialize, Serialize};
 use crate::compute::Compute;
 use crate::{Error, ErrorKind, Result};
 
+mod parts;
+mod repeatable;
+
+pub use parts::Part;
+pub(crate) use repeatable::is_repeatable;
+
 /// A dataset at one block: what a statement read, or is to read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
@@ -72,6 +78,7 @@ pub struct Statement {
     plan: LogicalPlan,
     schema: SchemaRef,
     pins: Vec<Pin>,
+    repeatable: bool,
     compute: Compute,
 }
 
@@ -83,8 +90,15 @@ impl Statement {
             plan,
             schema,
             pins,
+            repeatable: false,
             compute,
         }
+    }
+
+    /// The same statement, which gives the same rows whenever it runs at the same heads, or does not.
+    pub(crate) fn repeatable(mut self, repeatable: bool) -> Self {
+        self.repeatable = repeatable;
+        self
     }
 
     /// Schema of the result, exactly as [`Self::execute`] streams it.
@@ -97,12 +111,36 @@ impl Statement {
         &self.pins
     }
 
+    /// Whether it gives the same rows whenever it runs at the same heads: it calls no function such as `now()` or `random()`,
+    /// and reads datasets only, not what the node tells about itself.
+    pub fn is_repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    /// Whether its rows come in an order that the statement asks for.
+    pub fn is_ordered(&self) -> bool {
+        let mut plan = &self.plan;
+        loop {
+            plan = match plan {
+                LogicalPlan::Sort(_) => return true,
+                LogicalPlan::Projection(node) => &node.input,
+                LogicalPlan::SubqueryAlias(node) => &node.input,
+                LogicalPlan::Limit(node) => &node.input,
+                _ => return false,
+            }
+        }
+    }
+
     /// Starts running. The plan works a few batches ahead of the stream's reader, and stops when the stream is dropped.
     ///
     /// # Errors
     /// Here and in the stream: whatever the kinds of [`Error`] say.
     pub async fn execute(&self) -> Result<BatchStream> {
-        let (session, plan) = (self.session.clone(), self.plan.clone());
+        self.run(self.plan.clone()).await
+    }
+
+    async fn run(&self, plan: LogicalPlan) -> Result<BatchStream> {
+        let session = self.session.clone();
         // Planning opens no slice, but it computes; and what a plan spawns has to run where it was started.
         let batches = self
             .compute

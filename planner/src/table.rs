@@ -1,16 +1,18 @@
 //! A dataset as a table that DataFusion scans.
 
 mod prune;
+mod range;
 mod reader;
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
@@ -20,7 +22,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use jetway_odf::storage::ObjectKind;
 
-use crate::PinnedDataset;
+use crate::{Part, PinnedDataset};
 use crate::read_index::{Piece, ReadIndexes};
 use crate::summary::{DatasetSummary, SliceEntry};
 use crate::table::reader::Readers;
@@ -31,11 +33,13 @@ const FOOTER_HINT: usize = 64 * 1024;
 type DfResult<T> = Result<T, DataFusionError>;
 
 /// The rows of a dataset at a pinned head. Files that cannot hold wanted rows are left out before any is opened.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DatasetTable {
     files: DatasetFiles,
     pieces: Arc<Vec<Piece>>,
     indexes: Arc<ReadIndexes>,
+    /// Which rows are there; all of them unless set.
+    part: Option<Part>,
 }
 
 impl DatasetTable {
@@ -45,7 +49,90 @@ impl DatasetTable {
             files: DatasetFiles::new(dataset, summary),
             pieces,
             indexes,
+            part: None,
         }
+    }
+
+    /// The same table with some of its rows only.
+    pub(crate) fn part(&self, part: Part) -> Self {
+        Self {
+            part: Some(part),
+            ..self.clone()
+        }
+    }
+
+    /// Bytes of the files that a scan with these filters reads, how many rows they have, and how many bytes a row of the columns
+    /// takes in memory, as far as that can be told without reading any.
+    pub(crate) async fn scan_size(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+    ) -> DfResult<u64> {
+        let wanted = self.wanted(session, filters, None).await?;
+        let rows = wanted.iter().map(Piece::rows).sum::<u64>();
+        let fields = self.files.summary.schema.fields();
+        let width = |index: usize| fields.get(index).map_or(0, |field| width(field.data_type()));
+        let row: u64 = match projection {
+            Some(columns) => columns.iter().copied().map(width).sum(),
+            None => (0..fields.len()).map(width).sum(),
+        };
+        Ok(rows.saturating_mul(row))
+    }
+
+    /// Cuts the rows that a scan with these filters reads into about so many parts of about the same size. Together the parts
+    /// have all rows, at whatever files they are read later.
+    pub(crate) async fn parts(&self, session: &dyn Session, filters: &[Expr], count: usize) -> DfResult<Vec<Part>> {
+        let wanted = self.wanted(session, filters, None).await?;
+        let total = wanted.iter().map(Piece::size).sum::<u64>();
+        let rows = wanted.iter().map(Piece::rows).sum::<u64>();
+        let mut cuts: Vec<u64> = Vec::new();
+        for part in 1..count as u64 {
+            let at = u64::try_from(u128::from(total) * u128::from(part) / count as u128).unwrap_or(total);
+            if let Some(cut) = self.cut(session, &wanted, at, rows / count as u64).await? {
+                cuts.push(cut);
+            }
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut parts = Vec::with_capacity(cuts.len() + 1);
+        let mut first = 0;
+        for cut in cuts.into_iter().filter(|cut| *cut > 0) {
+            parts.push(Part { first, last: cut - 1 });
+            first = cut;
+        }
+        parts.push(Part { first, last: u64::MAX });
+        Ok(parts)
+    }
+
+    /// The offset to cut at so that about `at` bytes are before it: where a file or a row group begins if one does nearby.
+    async fn cut(&self, session: &dyn Session, pieces: &[Piece], at: u64, usual: u64) -> DfResult<Option<u64>> {
+        let mut before = 0;
+        for piece in pieces {
+            let size = piece.size();
+            if before + size <= at {
+                before += size;
+                continue;
+            }
+            let rows = piece.rows();
+            let share = u128::from(at - before) * u128::from(rows) / u128::from(size.max(1));
+            let row = u64::try_from(share).unwrap_or(rows);
+            let near = |start: u64| start.abs_diff(row) <= usual / 4;
+            let ends = [0, rows].into_iter().filter(|start| near(*start));
+            let row = match ends.min_by_key(|start| start.abs_diff(row)) {
+                Some(end) => end,
+                None => {
+                    let groups = self.files.row_groups(session, piece).await?;
+                    let group = groups.into_iter().min_by_key(|start| start.abs_diff(row));
+                    group.filter(|start| near(*start)).unwrap_or(row)
+                }
+            };
+            let cut = piece.first_offset() + row;
+            let is_inside = pieces.first().is_some_and(|first| cut > first.first_offset())
+                && pieces.last().is_some_and(|last| cut <= last.last_offset());
+            return Ok(is_inside.then_some(cut));
+        }
+        Ok(None)
     }
 
     /// Files that may hold rows wanted by the filters, and, with a limit and no filter, no more than it needs.
@@ -84,7 +171,10 @@ impl TableProvider for DatasetTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let wanted = self.wanted(session, filters, limit).await?;
+        let mut wanted = self.wanted(session, filters, limit).await?;
+        if let Some(part) = self.part {
+            wanted = DatasetFiles::within(wanted, part);
+        }
         if wanted.is_empty() {
             let schema = match projection {
                 Some(columns) => Arc::new(self.files.summary.schema.project(columns)?),
@@ -94,7 +184,17 @@ impl TableProvider for DatasetTable {
         }
         let storage = &self.files.dataset.storage;
         let pieces = self.indexes.trusted(storage, &self.files.summary, wanted).await;
-        self.files.plan(session, projection, &pieces, limit)
+        let Some(part) = self.part else {
+            return self.files.plan(session, projection, &pieces, limit);
+        };
+        // A merged file may have been replaced by its slices.
+        let pieces = DatasetFiles::within(pieces, part);
+        let mut files = Vec::with_capacity(pieces.len());
+        for piece in &pieces {
+            let file = self.files.file(piece);
+            files.push(self.files.limited(session, piece, file, part).await?);
+        }
+        self.files.plan_files(session, projection, &pieces, files, limit)
     }
 
     /// All filters help to leave out slices, row groups and pages; none of them is sure to drop every other row.
@@ -103,12 +203,25 @@ impl TableProvider for DatasetTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        Some(self.files.statistics_of(&self.pieces))
+        // Of a part it is not known how many rows it has.
+        self.part.is_none().then(|| self.files.statistics_of(&self.pieces))
+    }
+}
+
+/// About how many bytes a value takes in memory.
+fn width(data_type: &DataType) -> u64 {
+    const TEXT: u64 = 20;
+    match data_type {
+        DataType::Null => 0,
+        DataType::Boolean => 1,
+        DataType::FixedSizeBinary(bytes) => u64::try_from(*bytes).unwrap_or(TEXT),
+        DataType::Struct(fields) => fields.iter().map(|field| width(field.data_type())).sum(),
+        other => other.primitive_width().map_or(TEXT, |bytes| bytes as u64),
     }
 }
 
 /// The Parquet files of a dataset.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DatasetFiles {
     dataset: PinnedDataset,
     summary: Arc<DatasetSummary>,
@@ -203,6 +316,27 @@ impl DatasetFiles {
         pieces: &[Piece],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let files = pieces.iter().map(|piece| self.file(piece)).collect();
+        self.plan_files(session, projection, pieces, files, limit)
+    }
+
+    fn file(&self, piece: &Piece) -> PartitionedFile {
+        PartitionedFile::new(piece.path(&self.dataset.storage).to_string(), piece.size())
+    }
+
+    /// `files` are those of the pieces.
+    fn plan_files(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        pieces: &[Piece],
+        files: Vec<PartitionedFile>,
+        limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let mut statistics = self.statistics_of(pieces);
+        if files.iter().any(|file| file.extension::<ParquetAccessPlan>().is_some()) {
+            statistics = Statistics::new_unknown(&self.summary.schema);
+        }
         let store_url = ObjectStoreUrl::parse(self.dataset.storage.base_url().as_str())?;
         let store = session.runtime_env().object_store(&store_url)?;
         let metadata_cache = session.runtime_env().cache_manager.get_file_metadata_cache();
@@ -211,33 +345,32 @@ impl DatasetFiles {
             .with_metadata_size_hint(FOOTER_HINT)
             .with_parquet_file_reader_factory(Arc::new(Readers::new(store, metadata_cache)));
         let config = FileScanConfigBuilder::new(store_url, Arc::new(source))
-            .with_statistics(self.statistics_of(pieces))
-            .with_file_groups(self.file_groups(pieces, session.config().target_partitions()))
+            .with_statistics(statistics)
+            .with_file_groups(file_groups(files, session.config().target_partitions()))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
+}
 
-    /// Neighbours stay together, and every group has about the same number of bytes.
-    fn file_groups(&self, pieces: &[Piece], groups: usize) -> Vec<FileGroup> {
-        let total: u64 = pieces.iter().map(Piece::size).sum();
-        let per_group = (total / groups.max(1) as u64).max(1);
-        let mut result = Vec::with_capacity(groups);
-        let mut group = Vec::new();
-        let mut bytes = 0;
-        for piece in pieces {
-            let path = piece.path(&self.dataset.storage);
-            group.push(PartitionedFile::new(path.to_string(), piece.size()));
-            bytes += piece.size();
-            if bytes >= per_group && result.len() + 1 < groups {
-                result.push(FileGroup::new(std::mem::take(&mut group)));
-                bytes = 0;
-            }
+/// Neighbours stay together, and every group has about the same number of bytes.
+fn file_groups(files: Vec<PartitionedFile>, groups: usize) -> Vec<FileGroup> {
+    let total: u64 = files.iter().map(|file| file.object_meta.size).sum();
+    let per_group = (total / groups.max(1) as u64).max(1);
+    let mut result = Vec::with_capacity(groups);
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    for file in files {
+        bytes += file.object_meta.size;
+        group.push(file);
+        if bytes >= per_group && result.len() + 1 < groups {
+            result.push(FileGroup::new(std::mem::take(&mut group)));
+            bytes = 0;
         }
-        if !group.is_empty() {
-            result.push(FileGroup::new(group));
-        }
-        result
     }
+    if !group.is_empty() {
+        result.push(FileGroup::new(group));
+    }
+    result
 }
