@@ -22,10 +22,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use jetway_odf::storage::ObjectKind;
 
-use crate::{Part, PinnedDataset};
 use crate::read_index::{Piece, ReadIndexes};
 use crate::summary::{DatasetSummary, SliceEntry};
 use crate::table::reader::Readers;
+use crate::{Part, PinnedDataset};
 
 /// How many bytes from the end of a slice are fetched at once: enough for the footer of nearly all of them.
 const FOOTER_HINT: usize = 64 * 1024;
