@@ -21,11 +21,13 @@ def read(cursor, sql: str, parameters=None) -> pa.Table:
 # Connecting
 
 
+@pytest.mark.covers("Handshake", client="ADBC Python")
 def test_connects_with_a_password(node: Node):
     with node.connect() as connection, connection.cursor() as cursor:
         assert read(cursor, "SELECT 1 + 1 AS two").to_pydict() == {"two": [2]}
 
 
+@pytest.mark.covers("GetFlightInfo", client="ADBC Python", traps=[30])
 def test_connects_with_a_token(node: Node):
     token = node.token("adbc")
     with node.connect_with_token(token) as connection, connection.cursor() as cursor:
@@ -52,6 +54,8 @@ def test_an_invented_token_is_refused(node: Node):
 # Browsing
 
 
+@pytest.mark.covers("GetTables", client="ADBC Python", traps=[3])
+@pytest.mark.covers("GetDbSchemas", client="ADBC Python")
 def test_objects_list_catalog_schema_table_and_columns(connection, cursor, table):
     cursor.adbc_ingest(table, data.small(), mode="create")
     catalogs = connection.adbc_get_objects(depth="all").read_all().to_pylist()
@@ -70,6 +74,7 @@ def test_objects_stop_at_the_depth_that_is_asked_for(connection, depth):
     assert (jetway["catalog_db_schemas"] is None) == (depth == "catalogs")
 
 
+@pytest.mark.covers("GetTables", client="ADBC Python", traps=[12])
 def test_objects_can_be_filtered_by_name(connection, cursor, table):
     cursor.adbc_ingest(table, data.small(), mode="create")
     stored = table.replace("_", "-")
@@ -85,16 +90,19 @@ def test_objects_can_be_filtered_by_name(connection, cursor, table):
     assert tables == [stored] or tables == [table]
 
 
+@pytest.mark.covers("GetSqlInfo", client="ADBC Python", traps=[17])
 def test_info_names_the_product(connection):
     info = connection.adbc_get_info()
     assert info["vendor_name"] == "Jetway"
     assert info["vendor_version"]
 
 
+@pytest.mark.covers("GetTableTypes", client="ADBC Python", traps=[13])
 def test_table_types_are_those_of_the_tables(connection):
     assert "TABLE" in connection.adbc_get_table_types()
 
 
+@pytest.mark.covers("GetTables", client="ADBC Python", traps=[1, 3])
 def test_the_schema_of_a_table_is_the_schema_of_its_rows(connection, cursor, table):
     cursor.adbc_ingest(table, data.every_type(10), mode="create")
     announced = connection.adbc_get_table_schema(table.replace("_", "-"), db_schema_filter=ADMIN)
@@ -117,15 +125,18 @@ def shop(cursor, table):
     )
 
 
+@pytest.mark.covers("StatementQuery", client="pandas")
 def test_a_join_arrives_in_pandas(connection, shop):
     expected = pd.DataFrame({"item": ["a", "b"], "total": [1.0, 8.0]})
     pd.testing.assert_frame_equal(pd.read_sql(shop, connection), expected, check_dtype=False)
 
 
+@pytest.mark.covers("StatementQuery", client="polars")
 def test_a_join_arrives_in_polars(connection, shop):
     assert pl.read_database(shop, connection).rows() == [("a", 1.0), ("b", 8.0)]
 
 
+@pytest.mark.covers("DoGet", client="ADBC Python")
 def test_rows_arrive_in_batches(cursor):
     cursor.execute("SELECT unnest(range(100000)) AS n")
     reader = cursor.fetch_record_batch()
@@ -136,6 +147,7 @@ def test_a_table_function_is_no_table(cursor):
     assert read(cursor, "SELECT sum(value) AS total FROM generate_series(1, 100)").to_pydict() == {"total": [5050]}
 
 
+@pytest.mark.covers("StatementQuery", client="ADBC Python", traps=[11])
 def test_an_empty_result_keeps_its_schema(cursor, table):
     cursor.adbc_ingest(table, data.every_type(10), mode="create")
     names = ", ".join(f'"{name}"' for name in data.every_type(0).column_names)
@@ -144,12 +156,15 @@ def test_an_empty_result_keeps_its_schema(cursor, table):
     assert empty.schema.types == data.every_type(0).schema.types
 
 
+@pytest.mark.covers("StatementQuery", client="ADBC Python", traps=[11])
 def test_two_columns_may_have_the_same_name(cursor):
     found = read(cursor, "SELECT a.n, b.n FROM (SELECT 1 AS n) a, (SELECT 2 AS n) b")
     assert found.column_names == ["n", "n"]
     assert [column.to_pylist() for column in found.columns] == [[1], [2]]
 
 
+@pytest.mark.covers("CreatePreparedStatement", client="ADBC Python", traps=[20])
+@pytest.mark.covers("PreparedStatementQuery", client="ADBC Python", traps=[20])
 def test_a_prepared_statement_sees_what_is_there_when_it_runs(cursor, table):
     cursor.adbc_ingest(table, data.small(3), mode="create")
     sql = f"SELECT count(*) AS n FROM {ADMIN}.{table}"
@@ -167,6 +182,7 @@ def test_parameters_are_refused_and_not_ignored(cursor, table):
     assert "parameter" in str(refused.value)
 
 
+@pytest.mark.covers("GetSchema", client="ADBC Python", traps=[1, 20])
 def test_executing_a_schema_runs_nothing(cursor, table):
     cursor.adbc_ingest(table, data.small(), mode="create")
     schema = cursor.adbc_execute_schema(f"SELECT name, id FROM {ADMIN}.{table}")
@@ -188,6 +204,8 @@ def test_system_columns_stand_in_front(cursor, table):
 # Writing
 
 
+@pytest.mark.covers("StatementIngest", client="ADBC Python", traps=[8, 9])
+@pytest.mark.covers("StatementQuery", client="ADBC Python", traps=[8, 9])
 def test_a_million_rows_of_every_type_come_back_as_they_were(cursor, table):
     pushed = data.every_type(1_000_000)
     assert cursor.adbc_ingest(table, data.reader(pushed), mode="create") == pushed.num_rows
@@ -199,6 +217,7 @@ def test_a_million_rows_of_every_type_come_back_as_they_were(cursor, table):
     assert sums.to_pylist() == [{"n": n, "ids": n * (n - 1) // 2, "ids_once": n}]
 
 
+@pytest.mark.covers("StatementIngest", client="ADBC Python", traps=[5, 6, 10])
 def test_encodings_are_dropped_and_values_kept(cursor, table):
     """What the format cannot say arrives as the plain type of the same values."""
     texts = ["a", None, "b", "a"]
@@ -221,6 +240,8 @@ def test_encodings_are_dropped_and_values_kept(cursor, table):
     assert found["naive"].to_pylist() == [moment.replace(tzinfo=datetime.UTC)] * 4
 
 
+@pytest.mark.covers("StatementIngest", client="pandas")
+@pytest.mark.covers("StatementIngest", client="polars")
 def test_pandas_and_polars_frames_can_be_pushed(cursor, table):
     cursor.adbc_ingest(table, pa.Table.from_pandas(pd.DataFrame({"x": [1, 2], "y": ["a", None]})), mode="create")
     cursor.adbc_ingest(table, pl.DataFrame({"x": [3], "y": ["c"]}).to_arrow(), mode="append")
@@ -242,6 +263,7 @@ def test_append_refuses_a_table_that_is_not_there(cursor, table):
     assert refused.value.status_code == adbc_driver_manager.AdbcStatusCode.NOT_FOUND
 
 
+@pytest.mark.covers("StatementIngest", client="ADBC Python")
 def test_create_append_makes_the_table_once(cursor, table, count):
     for expected in (3, 6):
         assert cursor.adbc_ingest(table, data.small(), mode="create_append") == 3
@@ -309,6 +331,7 @@ def test_no_rows_appended_change_nothing(cursor, table, count):
     assert count(table) == 3
 
 
+@pytest.mark.covers("StatementIngest", client="ADBC Python")
 def test_a_stream_of_batches_is_pushed_as_it_comes(cursor, table, count):
     schema = data.small().schema
     batches = (batch for _ in range(20) for batch in data.small(1000).to_batches())

@@ -48,6 +48,7 @@ def test_an_unknown_user_hears_the_same_as_one_with_a_wrong_password(node: Node)
     assert answers[0] == answers[1]
 
 
+@pytest.mark.covers("DoGet", client="raw gRPC", traps=[31])
 @pytest.mark.parametrize("ticket", [b"", b"ticket", bytes(200), b"\x01\x01" + bytes(64)], ids=len)
 def test_an_invented_ticket(raw: RawFlight, ticket):
     code, message, answers = raw.get(ticket)
@@ -69,6 +70,7 @@ def test_a_ticket_with_one_bit_changed(node: Node, raw: RawFlight, existing):
         assert (code, answers) == (StatusCode.INVALID_ARGUMENT, [])
 
 
+@pytest.mark.covers("DoGet", client="raw gRPC", traps=[31])
 def test_a_ticket_of_somebody_else(node: Node, raw: RawFlight, existing):
     node.create_account("eve", "eve has a long password")
     client, options = node.flight()
@@ -81,6 +83,7 @@ def test_a_ticket_of_somebody_else(node: Node, raw: RawFlight, existing):
     assert "another account" in message
 
 
+@pytest.mark.covers("DoGet", client="raw gRPC", traps=[31])
 def test_an_expired_ticket(tmp_path):
     node = Node(tmp_path / "data", {"JETWAY_FLIGHT__TICKET_LIFETIME": "1s"}).start()
     try:
@@ -109,6 +112,7 @@ def test_writing_into_an_account_of_somebody_else(node: Node, existing):
 # Statements
 
 
+@pytest.mark.covers("StatementQuery", client="raw gRPC", traps=[26])
 @pytest.mark.parametrize(
     ("sql", "code", "helps"),
     [
@@ -137,6 +141,7 @@ def test_a_statement_that_cannot_be_run(raw: RawFlight, sql, code, helps):
     assert message
 
 
+@pytest.mark.covers("StatementQuery", client="raw gRPC", traps=[26])
 def test_a_syntax_error_says_where(raw: RawFlight):
     _code, message = raw.get_flight_info(flight_sql.statement_query("SELECT 1\nFROM admin.anything\nORDER 5"))
     assert "line: 3" in message.lower() or "line 3" in message.lower()
@@ -160,6 +165,7 @@ def test_an_error_of_a_row_ends_the_stream_with_its_code(raw: RawFlight, node: N
     assert "zero" in message.lower()
 
 
+@pytest.mark.covers("StatementQuery", client="raw gRPC", traps=[26])
 def test_a_very_long_statement_is_not_echoed_whole(raw: RawFlight):
     code, message = raw.get_flight_info(flight_sql.statement_query("SELECT " + "nope, " * 5000 + "1"))
     assert code == StatusCode.INVALID_ARGUMENT
@@ -247,6 +253,7 @@ def test_a_stream_without_messages(raw: RawFlight):
     assert message
 
 
+@pytest.mark.covers("DoPut", client="raw gRPC")
 def test_a_stream_that_breaks_off(node: Node, existing):
     """The client dies in the middle: what it sent before is not a push."""
     schema, *batches = data.small(1000).schema, *data.small(1000).to_batches()
@@ -262,6 +269,7 @@ def test_a_stream_that_breaks_off(node: Node, existing):
     assert answers == []
 
 
+@pytest.mark.covers("DoPut", client="raw gRPC", traps=[27])
 def test_a_message_over_the_limit(raw: RawFlight, existing):
     text = "x" * 1024
     batch = pa.record_batch({"id": pa.array(range(80_000)), "name": pa.array([text] * 80_000)})
@@ -297,6 +305,7 @@ def test_two_columns_of_one_name(raw: RawFlight, table):
     assert "same" in message
 
 
+@pytest.mark.covers("DoExchange", client="raw gRPC")
 def test_methods_of_flight_that_are_not_of_flight_sql(raw: RawFlight):
     for name in ("DoAction", "ListFlights"):
         call = raw.channel.unary_stream(flight_sql.SERVICE + name)

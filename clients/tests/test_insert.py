@@ -10,6 +10,7 @@ import pytest
 from jetway_node import ADMIN, Node
 
 
+@pytest.mark.covers("StatementUpdate", client="ADBC Python", traps=[21])
 def test_execute_of_an_insert_adds_rows_once(cursor, table, count):
     cursor.adbc_ingest(table, pa.table({"n": [1, 2], "name": ["a", "b"]}), mode="create")
     cursor.execute(f"INSERT INTO {table} VALUES (3, 'c'), (4, NULL)")
@@ -21,6 +22,7 @@ def test_execute_of_an_insert_adds_rows_once(cursor, table, count):
     assert cursor.fetchall() == [(1, "a"), (2, "b"), (3, "c"), (4, None), (11, "A"), (12, "B"), (13, "C")]
 
 
+@pytest.mark.covers("StatementUpdate", client="ADBC Python", traps=[21])
 def test_an_update_is_answered_with_the_number_of_rows(connection, cursor, table, count):
     cursor.adbc_ingest(table, pa.table({"n": [1]}), mode="create")
     for prepared in [False, True]:
@@ -33,6 +35,7 @@ def test_an_update_is_answered_with_the_number_of_rows(connection, cursor, table
             assert count(table) == 2 * before
 
 
+@pytest.mark.covers("StatementQuery", client="ADBC Python", traps=[21])
 def test_an_insert_is_not_undone_or_repeated_by_what_is_not_fetched(node: Node, cursor, table, count):
     cursor.adbc_ingest(table, pa.table({"n": [1]}), mode="create")
     with node.connect() as connection, connection.cursor() as other:
@@ -53,6 +56,7 @@ def test_mistakes_in_an_insert_add_nothing(cursor, table, count):
     assert count(table) == 1
 
 
+@pytest.mark.covers("StatementIngest", client="ADBC Python", traps=[21])
 def test_a_push_with_a_key_is_taken_in_once(node: Node, cursor, table, count):
     rows = data.small()
     key = {adbc_driver_flightsql.ConnectionOptions.RPC_CALL_HEADER_PREFIX.value + "x-jetway-idempotency-key": table}

@@ -28,6 +28,8 @@ def stored(cursor, table) -> str:
     return f'SELECT * FROM {ADMIN}.{table} ORDER BY "offset"'
 
 
+@pytest.mark.covers("GetSchema", client="pyarrow.flight", traps=[1])
+@pytest.mark.covers("GetFlightInfo", client="pyarrow.flight", traps=[1])
 def test_one_schema_in_every_answer(client, stored):
     client, options = client
     info = client.get_flight_info(descriptor(stored), options)
@@ -36,6 +38,7 @@ def test_one_schema_in_every_answer(client, stored):
     assert info.schema.equals(client.get_schema(descriptor(stored), options).schema, check_metadata=True)
 
 
+@pytest.mark.covers("DoGet", client="pyarrow.flight")
 def test_the_same_rows_as_through_adbc(client, cursor, stored):
     client, options = client
     info = client.get_flight_info(descriptor(stored), options)
@@ -44,6 +47,7 @@ def test_the_same_rows_as_through_adbc(client, cursor, stored):
     assert data.differences(cursor.fetch_arrow_table(), pa.concat_tables(tables)) == []
 
 
+@pytest.mark.covers("DoGet", client="pyarrow.flight", traps=[31])
 def test_a_ticket_can_be_used_again(client, stored):
     client, options = client
     ticket = client.get_flight_info(descriptor(stored), options).endpoints[0].ticket
@@ -51,6 +55,7 @@ def test_a_ticket_can_be_used_again(client, stored):
     assert data.differences(first, second) == []
 
 
+@pytest.mark.covers("DoGet", client="pyarrow.flight", traps=[43])
 def test_a_ticket_sees_what_was_there_when_it_was_given(client, cursor, table):
     client, options = client
     cursor.adbc_ingest(table, data.small(), mode="create")
@@ -59,6 +64,7 @@ def test_a_ticket_sees_what_was_there_when_it_was_given(client, cursor, table):
     assert client.do_get(info.endpoints[0].ticket, options).read_all().num_rows == 3
 
 
+@pytest.mark.covers("GetFlightInfo", client="pyarrow.flight")
 def test_without_credentials_nothing_is_told(node: Node, stored):
     with flight.FlightClient(node.uri.replace("grpc://", "grpc+tcp://")) as stranger:
         with pytest.raises(flight.FlightUnauthenticatedError):
@@ -71,12 +77,14 @@ def test_a_wrong_password_gives_no_token(node: Node):
             stranger.authenticate_basic_token(ADMIN, PASSWORD + "!")
 
 
+@pytest.mark.covers("ListActions", client="pyarrow.flight")
 def test_actions_are_listed(client):
     client, options = client
     names = {action.type for action in client.list_actions(options)}
     assert {"CreatePreparedStatement", "ClosePreparedStatement"} <= names
 
 
+@pytest.mark.covers("StatementIngest", client="pyarrow.flight")
 def test_rows_are_pushed_and_acknowledged(client, table, count):
     client, options = client
     batches = data.every_type(5000).to_batches(max_chunksize=1000)
@@ -95,6 +103,7 @@ def test_the_catalog_may_be_named(client, table, count):
     assert count(table) == 3
 
 
+@pytest.mark.covers("DoGet", client="pyarrow.flight", traps=[32, 33])
 def test_a_reader_that_goes_away_harms_nobody(client, cursor):
     client, options = client
     big = "SELECT a.n FROM (SELECT unnest(range(100000)) AS n) a, (SELECT unnest(range(100000)) AS n) b"

@@ -388,6 +388,7 @@ impl Shared {
 // A free function with a boxed future: callers do not compile the whole planning again.
 fn plan(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<Statement>> {
     async move {
+        metrics::counter!("jetway_plans_total").increment(1);
         let subject = &request.subject;
         let mut session = shared.engine.session(subject, &request.session);
         let statement = parse(&session, sql_text(&request)?)?;

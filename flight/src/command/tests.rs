@@ -8,6 +8,7 @@ use jetway_planner::{IfExists, IfNotExists};
 use super::*;
 use crate::{ErrorKind, FlightOptions, TicketKey};
 
+/// Trap 12.
 #[test]
 fn patterns() {
     for (pattern, name, expected) in [
@@ -51,6 +52,7 @@ fn patterns() {
     }
 }
 
+/// Trap 12.
 #[test]
 fn the_catalog_is_ours_or_nobodys() {
     assert!(pattern::wants_catalog(None));
@@ -63,6 +65,7 @@ fn options() -> FlightOptions {
     FlightOptions::new(TicketKey::generate().unwrap())
 }
 
+/// Trap 17.
 #[test]
 fn sql_info_answers_each_code_and_all() {
     let all = sql_info::rows(&options(), &CommandGetSqlInfo::default()).unwrap();

@@ -94,6 +94,7 @@ fn rows(batches: Vec<jetway_planner::Result<RecordBatch>>) -> BatchStream {
     BatchStream::new(text_schema(), stream::iter(batches))
 }
 
+/// Trap 27.
 #[test]
 fn a_row_that_is_too_large_says_so() {
     let long = "x".repeat(SMALL.row_limit);
@@ -126,6 +127,7 @@ fn small_batches_are_joined_and_large_ones_left_alone() {
 }
 
 /// A dictionary is small and what it stands for is not: it is taken apart before it is unfolded.
+/// Traps 6 and 40.
 #[test]
 fn dictionaries_unfold_in_pieces() {
     let values = StringArray::from_iter_values(["x".repeat(1000)]);
@@ -144,6 +146,7 @@ fn dictionaries_unfold_in_pieces() {
     assert_eq!(ready.iter().map(RecordBatch::num_rows).sum::<usize>(), 5000);
 }
 
+/// Trap 11.
 #[tokio::test]
 async fn results_without_rows_or_columns_have_a_schema() {
     let messages: Vec<StreamMessage> = encode_stream(text_schema(), rows(vec![]), WireProfile::default(), SMALL, TIMES)
@@ -199,6 +202,7 @@ async fn failures_of_the_plan_end_the_stream_with_an_error() {
     );
 }
 
+/// Trap 29.
 #[tokio::test]
 async fn slow_plans_send_heartbeats_and_slow_rows_do_not_wait_for_more() {
     let input = stream::unfold(0, |step| async move {
@@ -232,6 +236,7 @@ async fn slow_plans_send_heartbeats_and_slow_rows_do_not_wait_for_more() {
     assert_eq!(rows.last(), Some(&0));
 }
 
+/// Trap 33.
 #[tokio::test]
 async fn a_client_that_does_not_read_is_given_up() {
     let endless = stream::repeat_with(|| Ok(texts(&["x".repeat(SMALL.target).as_str()])));
@@ -254,6 +259,7 @@ async fn a_client_that_does_not_read_is_given_up() {
     assert_eq!(last.unwrap().unwrap_err().kind(), ErrorKind::DeadlineExceeded);
 }
 
+/// Trap 32.
 #[tokio::test]
 async fn dropping_the_stream_stops_the_plan() {
     struct Flag(Arc<AtomicBool>);

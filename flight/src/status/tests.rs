@@ -1,5 +1,6 @@
 use super::*;
 
+/// Trap 26.
 #[test]
 fn users_mistakes_are_never_internal() {
     for (kind, expected) in [
@@ -30,6 +31,7 @@ fn causes_are_said_once() {
     assert_eq!(chain(&Error::from(planner)), "cannot read the slice: disk 7");
 }
 
+/// Trap 26.
 #[test]
 fn long_messages_are_cut_by_their_encoded_size() {
     assert_eq!(shorten("all of it", 100), "all of it");

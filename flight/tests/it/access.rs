@@ -83,6 +83,7 @@ async fn a_password_gives_a_token_at_the_handshake_and_on_any_call() {
     assert!(response.metadata().get("authorization").is_none());
 }
 
+/// Traps 30, 31 and 43.
 #[tokio::test]
 async fn tickets_are_good_on_every_replica_more_than_once_and_keep_their_rows() {
     let node = Node::start().await;
@@ -104,6 +105,7 @@ async fn tickets_are_good_on_every_replica_more_than_once_and_keep_their_rows() 
     }
 }
 
+/// Trap 31.
 #[tokio::test]
 async fn tickets_are_worth_nothing_to_others_later_or_when_forged() {
     let node = Node::start().await;

@@ -29,6 +29,7 @@ fn describe(sql: &str) -> FlightDescriptor {
 }
 
 /// The rule that does not bend: one schema, wherever it is asked for.
+/// Trap 1.
 #[tokio::test]
 async fn the_declared_schema_is_the_streamed_schema() {
     let node = Node::start().await;
@@ -88,6 +89,7 @@ async fn the_declared_schema_is_the_streamed_schema() {
     assert_eq!(listed, declared);
 }
 
+/// Trap 11.
 #[tokio::test]
 async fn results_without_rows_say_their_schema() {
     let node = Node::start().await;
@@ -110,6 +112,7 @@ async fn results_without_rows_say_their_schema() {
     assert_eq!(Schema::try_from(&messages[0]).unwrap().field(0).name(), "a");
 }
 
+/// Trap 20.
 #[tokio::test]
 async fn prepared_statements_see_what_is_there_when_they_run() {
     let node = Node::start().await;
@@ -141,6 +144,7 @@ async fn prepared_statements_see_what_is_there_when_they_run() {
     );
 }
 
+/// Trap 26.
 #[tokio::test]
 async fn mistakes_have_their_codes_and_say_what_to_do() {
     let node = Node::start().await;
@@ -176,6 +180,7 @@ async fn mistakes_have_their_codes_and_say_what_to_do() {
 }
 
 /// Many messages, none too large, all rows in order.
+/// Trap 27.
 #[tokio::test]
 async fn large_results_arrive_whole_in_small_messages() {
     let node = Node::start().await;

@@ -14,6 +14,7 @@ use tonic::{Code, Request};
 
 use crate::fixture::{Node, cities, count, fetch, ingest_into, push};
 
+/// Trap 21.
 #[tokio::test]
 async fn inserts_run_once_however_they_are_sent() {
     let node = Node::start().await;
@@ -95,6 +96,7 @@ fn request<T>(message: T, key: Option<&str>) -> Request<T> {
 }
 
 /// The client is gone when the answer comes; it sends the rows again, to another replica.
+/// Trap 21.
 #[tokio::test]
 async fn an_upload_whose_answer_was_lost_is_taken_in_once() {
     let node = Node::start().await;

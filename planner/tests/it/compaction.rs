@@ -261,6 +261,7 @@ async fn compactions_at_the_same_time_do_no_harm() {
     }
 }
 
+/// Trap 38.
 #[tokio::test]
 async fn many_small_commits_are_merged_in_the_background() {
     let fixture = Fixture::new().await;

@@ -95,6 +95,7 @@ async fn mistakes_get_the_right_kind_and_a_helpful_message() {
     }
 }
 
+/// Trap 43.
 #[tokio::test]
 async fn a_statement_reads_the_heads_that_it_was_planned_at() {
     let fixture = Fixture::new().await;
@@ -123,6 +124,7 @@ async fn a_statement_reads_the_heads_that_it_was_planned_at() {
     assert_eq!(fixture.rows(sql).await, ["5 10"]);
 }
 
+/// Trap 38.
 #[tokio::test]
 async fn slices_without_wanted_rows_are_left_out() {
     let fixture = Fixture::new().await;
@@ -157,6 +159,7 @@ async fn slices_without_wanted_rows_are_left_out() {
     );
 }
 
+/// Trap 1.
 #[tokio::test]
 async fn results_of_every_shape_keep_their_schema() {
     let fixture = Fixture::new().await;
@@ -193,6 +196,7 @@ async fn results_of_every_shape_keep_their_schema() {
     }
 }
 
+/// Trap 32.
 #[tokio::test]
 async fn dropping_a_stream_stops_the_work() {
     let fixture = Fixture::new().await;
