@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "examples"))
 
+import client_wheel  # noqa: E402, F401
 import nycflights  # noqa: E402
 from jetway_node import ADMIN, PASSWORD, Node  # noqa: E402
 from flight_sql import RawFlight  # noqa: E402
