@@ -175,13 +175,6 @@ def test_a_prepared_statement_sees_what_is_there_when_it_runs(cursor, table):
     assert read(cursor, sql).to_pydict() == {"n": [5]}
 
 
-def test_parameters_are_refused_and_not_ignored(cursor, table):
-    cursor.adbc_ingest(table, data.small(3), mode="create")
-    with pytest.raises(adbc_driver_manager.Error) as refused:
-        read(cursor, f"SELECT name FROM {ADMIN}.{table} WHERE id = ?", (1,))
-    assert "parameter" in str(refused.value)
-
-
 @pytest.mark.covers("GetSchema", client="ADBC Python", traps=[1, 20])
 def test_executing_a_schema_runs_nothing(cursor, table):
     cursor.adbc_ingest(table, data.small(), mode="create")

@@ -14,7 +14,8 @@ from jetway_node import ADMIN, Node
 def test_execute_of_an_insert_adds_rows_once(cursor, table, count):
     cursor.adbc_ingest(table, pa.table({"n": [1, 2], "name": ["a", "b"]}), mode="create")
     cursor.execute(f"INSERT INTO {table} VALUES (3, 'c'), (4, NULL)")
-    assert cursor.fetchall() == [(2,)]
+    # The driver learns that it is an update when it prepares it.
+    assert cursor.rowcount == 2
     assert count(table) == 4
     cursor.execute(f"INSERT INTO {ADMIN}.{table} (name, n) SELECT upper(name), n + 10 FROM {table} WHERE name IS NOT NULL")
     assert count(table) == 7

@@ -239,7 +239,7 @@ pub(crate) fn put(call: Call, mut upload: Upload) -> BoxFuture<'static, Result<A
             }
             Command::CommandPreparedStatementUpdate(command) => {
                 call.named("PreparedStatementUpdate");
-                prepared::update(&call, &command).await?
+                prepared::run_update(&call, &command, first, upload).await?
             }
             Command::CommandPreparedStatementQuery(command) => {
                 call.named("PreparedStatementQuery");
@@ -267,8 +267,10 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
             CLOSE_PREPARED_STATEMENT => {
                 call.named(CLOSE_PREPARED_STATEMENT);
                 match decode_any(&action.body)? {
-                    // The handle is all there is of a prepared statement, so there is nothing to give back.
-                    Command::ActionClosePreparedStatementRequest(_) => None,
+                    Command::ActionClosePreparedStatementRequest(request) => {
+                        prepared::close(&call, &request);
+                        None
+                    }
                     other => return Err(wrong_body(&action.r#type, &other)),
                 }
             }

@@ -7,6 +7,7 @@ use jetway_planner::{Clock, Planner};
 use tonic::transport::Server;
 
 use crate::encode::StreamTimes;
+use crate::parameters::BoundParameters;
 use crate::plan_cache::PlanCache;
 use crate::{Authenticator, FlightEndpoint, MessageLimits, TicketKey};
 
@@ -63,6 +64,10 @@ impl FlightOptions {
     }
 }
 
+/// How many bytes of bound values are remembered for old clients, and how long: they run a statement right after they bind.
+const MAX_REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
+const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
+
 /// What all calls share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -70,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) options: FlightOptions,
     pub(crate) plans: PlanCache,
+    /// Values for clients that do not take the handle which a bind answers with.
+    pub(crate) bound: BoundParameters,
 }
 
 /// A Flight SQL server over a planner. Cheap to clone.
@@ -88,6 +95,7 @@ impl FlightGateway {
                 authenticator,
                 options,
                 plans,
+                bound: BoundParameters::new(MAX_REMEMBERED_BYTES, REMEMBERED_FOR),
             }),
         }
     }

@@ -18,6 +18,7 @@ mod encode;
 mod endpoint;
 mod error;
 mod gateway;
+mod parameters;
 mod plan_cache;
 mod queries;
 mod service;

@@ -5,7 +5,6 @@
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::Column;
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::{
@@ -56,12 +55,7 @@ impl InsertStatement {
     ///
     /// # Errors
     /// `InvalidSql` for columns that are not there, that the node fills in, or that are too few or too many.
-    pub(crate) fn project(
-        &self,
-        session: &SessionState,
-        query: LogicalPlan,
-        summary: &DatasetSummary,
-    ) -> Result<LogicalPlan> {
+    pub(crate) fn project(&self, query: LogicalPlan, summary: &DatasetSummary) -> Result<LogicalPlan> {
         let vocabulary = summary.state.vocabulary();
         let given = query.schema().fields().len();
         let names = self.names(&summary.schema, vocabulary);
@@ -85,8 +79,17 @@ impl InsertStatement {
             };
             columns.push(value.alias(name));
         }
-        let plan = LogicalPlanBuilder::from(query).project(columns)?.build()?;
-        Ok(session.optimize(&plan)?)
+        Ok(LogicalPlanBuilder::from(query).project(columns)?.build()?)
+    }
+
+    /// The types of the columns to fill, in the order of the query's; none where they are not known.
+    ///
+    /// # Errors
+    /// As [`Self::project`] for columns that are not there.
+    pub(crate) fn types(&self, summary: &DatasetSummary) -> Result<Vec<Option<DataType>>> {
+        let vocabulary = summary.state.vocabulary();
+        let names = self.names(&summary.schema, vocabulary);
+        names.iter().map(|name| target(name, &summary.schema, vocabulary)).collect()
     }
 
     /// The columns to fill, in the order of the query's: all data columns unless others were written.

@@ -3,22 +3,24 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Schema, SchemaRef};
 use chrono::TimeDelta;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::parser::Statement as SqlStatement;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
 use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{GarbageOptions, GarbageReport};
 
 use crate::ddl::{CreateStatement, DropStatement};
 use crate::describe::Descriptions;
-use crate::failure;
 use crate::ingest::{Ingest, Services};
+use crate::insert::InsertStatement;
 use crate::merge::Merger;
+use crate::parameters::{Prepared, Repeated, Unbound};
+use crate::parse::Parsed;
 use crate::policy::Change;
 use crate::read_index::{Effort, ReadIndexes};
 use crate::resolve::Resolver;
@@ -36,8 +38,8 @@ mod listing;
 
 pub use listing::{FunctionNames, SystemTable, TableEntry};
 
-/// Longest statement, in bytes. A longer one is a program that should send its values as rows.
-const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
+/// Most memory that rows of parameters may take which are kept for a statement that runs for each of them, in bytes.
+const MAX_PARAMETER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Limits and places; the defaults suit a small machine.
 #[derive(Debug, Clone)]
@@ -181,12 +183,39 @@ impl Planner {
         Ok(outcome)
     }
 
+    /// Tells what a statement needs and gives: the types of its parameters and the schema of its result. Nothing runs, and
+    /// values in the request are not looked at.
+    ///
+    /// # Errors
+    /// Those of [`Self::plan`]; `PermissionDenied` when it changes what the subject may not write.
+    pub async fn prepare(&self, request: PlanRequest) -> Result<Prepared> {
+        prepare(Arc::clone(&self.shared), request).await
+    }
+
     /// Plans a statement that changes datasets, such as INSERT or CREATE TABLE; none if the text is anything else. Nothing runs.
     ///
     /// # Errors
     /// Those of [`Self::plan`]; `PermissionDenied` when the subject may not write.
     pub async fn plan_update(&self, request: PlanRequest) -> Result<Option<Update>> {
-        plan_update(self.clone(), request).await
+        let rows = request.parameters.clone().map(one_batch);
+        plan_update(self.clone(), request, rows).await
+    }
+
+    /// Runs a statement that changes a dataset for each row of parameters: all that they add is one commit, or nothing is.
+    /// The rows of an `INSERT ... VALUES (...)` are taken in while they arrive; for other statements they are kept in memory.
+    ///
+    /// # Errors
+    /// Those of [`Self::update`] and of the rows; `ResourceExhausted` when more are to be kept than is allowed.
+    pub async fn update_rows(
+        &self,
+        request: PlanRequest,
+        rows: BatchStream,
+        key: Option<IdempotencyKey>,
+    ) -> Result<UpdateOutcome> {
+        match plan_update(self.clone(), request.clone(), Some(rows)).await? {
+            Some(update) => update.run(key).await,
+            None => self.update(request, key).await,
+        }
     }
 
     /// Runs a statement that changes a dataset.
@@ -343,15 +372,15 @@ impl Planner {
 }
 
 impl Shared {
-    /// Plans a query over the datasets that it names.
+    /// Plans a query over the datasets that it names, with placeholders for its parameters.
     async fn resolve(
         &self,
         session: &mut SessionState,
         subject: &Subject,
-        query: SqlStatement,
+        query: Parsed,
         pins: Option<&[Pin]>,
-    ) -> Result<(LogicalPlan, Vec<Pin>)> {
-        policy::check_kind(&query)?;
+    ) -> Result<(Unbound, Vec<Pin>)> {
+        policy::check_kind(&query.statement)?;
         let resolver = Resolver {
             engine: &self.engine,
             catalog: &self.catalog,
@@ -361,10 +390,32 @@ impl Shared {
             subject,
             pins,
         };
-        let pins = resolver.register(session, &query).await?;
-        let plan = session.statement_to_plan(query).await?;
-        policy::check(&plan)?;
-        Ok((plan, pins))
+        let pins = resolver.register(session, &query.statement).await?;
+        Ok((Unbound::new(session, query).await?, pins))
+    }
+
+    /// Plans the query of an INSERT, with the types of the columns that it fills.
+    async fn resolve_insert(
+        &self,
+        session: &mut SessionState,
+        subject: &Subject,
+        insert: &InsertStatement,
+        parameters: usize,
+    ) -> Result<Insertion> {
+        let dataset = self.ingest.writable(subject, &insert.table).await?;
+        let summary = self.summaries.get(&dataset).await?;
+        let query = Parsed {
+            statement: insert.query.clone(),
+            parameters,
+        };
+        let (mut query, pins) = self.resolve(session, subject, query, None).await?;
+        query.fill(&insert.types(&summary)?, |plan| insert.project(plan, &summary))?;
+        Ok(Insertion {
+            dataset,
+            summary,
+            query,
+            pins,
+        })
     }
 
     async fn writable(&self, subject: &Subject, name: &TableName) -> Result<PinnedDataset> {
@@ -385,51 +436,129 @@ impl Shared {
     }
 }
 
-// A free function with a boxed future: callers do not compile the whole planning again.
+/// An INSERT over datasets that were found.
+struct Insertion {
+    dataset: PinnedDataset,
+    summary: Arc<DatasetSummary>,
+    query: Unbound,
+    pins: Vec<Pin>,
+}
+
+// Free functions with boxed futures: callers do not compile the whole planning again.
 fn plan(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<Statement>> {
     async move {
         metrics::counter!("jetway_plans_total").increment(1);
         let subject = &request.subject;
         let mut session = shared.engine.session(subject, &request.session);
-        let statement = parse(&session, sql_text(&request)?)?;
-        let (plan, pins) = shared
-            .resolve(&mut session, subject, statement.clone(), request.pins.as_deref())
+        let parsed = Parsed::new(&session, sql_text(&request)?)?;
+        let (unbound, pins) = shared
+            .resolve(&mut session, subject, parsed.clone(), request.pins.as_deref())
             .await?;
+        let compute = shared.engine.compute.clone();
+        let (plan, bound) = unbound.bind(&session, request.parameters.as_ref()).await?;
         // The optimizer puts values in the place of functions.
-        let repeatable = is_repeatable(&session, Some(&statement), &plan)?;
-        let plan = session.optimize(&plan)?;
-        Ok(Statement::new(session, plan, pins, shared.engine.compute.clone()).repeatable(repeatable))
+        let repeatable = is_repeatable(&session, Some(&parsed.statement), &plan)?;
+        let statement = Statement::repeated(session, Repeated::new(plan, bound), pins, compute)?;
+        Ok(statement.repeatable(repeatable))
     }
     .boxed()
 }
 
-fn plan_update(planner: Planner, request: PlanRequest) -> BoxFuture<'static, Result<Option<Update>>> {
+fn prepare(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<Prepared>> {
+    async move {
+        let subject = &request.subject;
+        let mut session = shared.engine.session(subject, &request.session);
+        let parsed = Parsed::new(&session, sql_text(&request)?)?;
+        let parameters = parsed.parameters;
+        let needed = match policy::change(parsed.statement.clone())? {
+            None => {
+                let (query, pins) = shared
+                    .resolve(&mut session, subject, parsed, request.pins.as_deref())
+                    .await?;
+                let (parameters, repeated) = query.announce(&session).await?;
+                let compute = shared.engine.compute.clone();
+                let statement = Statement::repeated(session, repeated, pins, compute)?;
+                return Ok(Prepared {
+                    parameters,
+                    schema: Some(statement.schema()),
+                });
+            }
+            Some(Change::Insert(insert)) => {
+                let insertion = shared
+                    .resolve_insert(&mut session, subject, &insert, parameters)
+                    .await?;
+                insertion.query.parameters()
+            }
+            Some(Change::Create(create)) => match create.query.clone() {
+                Some(statement) => {
+                    let query = Parsed { statement, parameters };
+                    let (query, _) = shared.resolve(&mut session, subject, query, None).await?;
+                    let (parameters, repeated) = query.announce(&session).await?;
+                    NewRows::None(repeated.schema()).check(&create)?;
+                    parameters
+                }
+                None => {
+                    NewRows::None(create.schema(&session).await?).check(&create)?;
+                    Arc::new(Schema::empty())
+                }
+            },
+            Some(Change::Drop(_)) => Arc::new(Schema::empty()),
+        };
+        Ok(Prepared {
+            parameters: needed,
+            schema: None,
+        })
+    }
+    .boxed()
+}
+
+fn plan_update(
+    planner: Planner,
+    request: PlanRequest,
+    values: Option<BatchStream>,
+) -> BoxFuture<'static, Result<Option<Update>>> {
     async move {
         let shared = &planner.shared;
         let subject = &request.subject;
         let mut session = shared.engine.session(subject, &request.session);
-        let Some(change) = policy::change(parse(&session, sql_text(&request)?)?)? else {
+        let Parsed { statement, parameters } = Parsed::new(&session, sql_text(&request)?)?;
+        let Some(change) = policy::change(statement)? else {
             return Ok(None);
         };
+        let compute = shared.engine.compute.clone();
         let planned = match change {
             Change::Insert(insert) => {
-                let dataset = shared.ingest.writable(subject, &insert.table).await?;
-                let summary = shared.summaries.get(&dataset).await?;
-                let query = insert.query.clone();
-                let (plan, pins) = shared.resolve(&mut session, subject, query, None).await?;
-                let plan = insert.project(&session, plan, &summary)?;
-                Planned::Insert {
+                let Insertion {
                     dataset,
                     summary,
-                    rows: Statement::new(session, plan, pins, shared.engine.compute.clone()),
-                }
+                    query,
+                    pins,
+                } = shared
+                    .resolve_insert(&mut session, subject, &insert, parameters)
+                    .await?;
+                let rows = match (values, query.values_row()) {
+                    (Some(values), Some(row)) => {
+                        // Rows stay in their order.
+                        session.config_mut().options_mut().execution.target_partitions = 1;
+                        let plan = insert.project(row.over(values)?, &summary)?;
+                        let plan = session.optimize(&plan)?;
+                        Statement::new(session, plan, pins, compute)
+                    }
+                    (values, _) => {
+                        let (plan, bound) = query.bind(&session, keep(values).await?.as_ref()).await?;
+                        let plan = insert.project(plan, &summary)?;
+                        Statement::repeated(session, Repeated::new(plan, bound), pins, compute)?
+                    }
+                };
+                Planned::Insert { dataset, summary, rows }
             }
             Change::Create(create) => {
                 let rows = match create.query.clone() {
-                    Some(query) => {
-                        let (plan, pins) = shared.resolve(&mut session, subject, query, None).await?;
-                        let plan = session.optimize(&plan)?;
-                        NewRows::Query(Statement::new(session, plan, pins, shared.engine.compute.clone()))
+                    Some(statement) => {
+                        let query = Parsed { statement, parameters };
+                        let (query, pins) = shared.resolve(&mut session, subject, query, None).await?;
+                        let (plan, bound) = query.bind(&session, keep(values).await?.as_ref()).await?;
+                        NewRows::Query(Statement::repeated(session, Repeated::new(plan, bound), pins, compute)?)
                     }
                     None => NewRows::None(create.schema(&session).await?),
                 };
@@ -443,29 +572,35 @@ fn plan_update(planner: Planner, request: PlanRequest) -> BoxFuture<'static, Res
     .boxed()
 }
 
+fn one_batch(batch: RecordBatch) -> BatchStream {
+    BatchStream::new(batch.schema(), stream::iter([Ok(batch)]))
+}
+
+/// All rows of parameters in memory, if there are any.
+async fn keep(rows: Option<BatchStream>) -> Result<Option<RecordBatch>> {
+    let Some(mut rows) = rows else { return Ok(None) };
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        bytes += batch.get_array_memory_size();
+        if bytes > MAX_PARAMETER_BYTES {
+            return Err(Error::new(
+                ErrorKind::ResourceExhausted,
+                format!(
+                    "the rows of parameters take more than {MAX_PARAMETER_BYTES} bytes: bind them in several steps, write the \
+                     statement as INSERT INTO ... VALUES (?, ...), or ingest them into a dataset and join it"
+                ),
+            ));
+        }
+        batches.push(batch);
+    }
+    Ok(Some(concat_batches(&rows.schema(), &batches)?))
+}
+
 /// The text of a request.
 fn sql_text(request: &PlanRequest) -> Result<&str> {
-    if request.parameters.is_some() {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "statements take no parameters here: write the values into the text",
-        ));
-    }
     request
         .query
         .sql()
         .ok_or_else(|| Error::new(ErrorKind::Unsupported, "Substrait plans are not executed: send SQL"))
-}
-
-fn parse(session: &SessionState, sql: &str) -> Result<SqlStatement> {
-    if sql.len() > MAX_STATEMENT_BYTES {
-        return Err(Error::new(
-            ErrorKind::InvalidSql,
-            format!("the statement is longer than {MAX_STATEMENT_BYTES} bytes; send values by ingest instead"),
-        ));
-    }
-    let dialect = session.config_options().sql_parser.dialect;
-    session
-        .sql_to_statement(sql, &dialect)
-        .map_err(|error| failure::parse_error(error, sql))
 }

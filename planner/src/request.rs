@@ -53,7 +53,8 @@ pub struct PlanRequest {
     pub subject: Subject,
     /// What to plan.
     pub query: Query,
-    /// Values of the statement's parameters, one column each in the order of their numbers, one row.
+    /// Values of the statement's parameters, one column each in the order of their numbers. With several rows the statement
+    /// runs for each of them, and gives their results one after the other.
     pub parameters: Option<RecordBatch>,
     /// The settings of the client's session.
     pub session: SessionOptions,

@@ -5,15 +5,17 @@ use std::pin::Pin as StdPin;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jetway_odf::identity::{DatasetId, Multihash};
 use serde::{Deserialize, Serialize};
 
 use crate::compute::Compute;
+use crate::parameters::Repeated;
 use crate::{Error, ErrorKind, Result};
 
 mod parts;
@@ -80,6 +82,8 @@ pub struct Statement {
     pins: Vec<Pin>,
     repeatable: bool,
     compute: Compute,
+    /// For a statement that runs for other than a single row of parameters; then `plan` is not run.
+    repeated: Option<Arc<Repeated>>,
 }
 
 impl Statement {
@@ -92,6 +96,7 @@ impl Statement {
             pins,
             repeatable: false,
             compute,
+            repeated: None,
         }
     }
 
@@ -99,6 +104,23 @@ impl Statement {
     pub(crate) fn repeatable(mut self, repeatable: bool) -> Self {
         self.repeatable = repeatable;
         self
+    }
+
+    /// A statement that runs for rows of parameters, one after the other. Its schema is the same for all values.
+    pub(crate) fn repeated(
+        session: SessionState,
+        repeated: Repeated,
+        pins: Vec<Pin>,
+        compute: Compute,
+    ) -> Result<Self> {
+        let plan = repeated.plan(&session, 0)?;
+        let mut statement = Self::new(session, plan, pins, compute);
+        // With this value, a column may hold no nulls, with another it may.
+        statement.schema = Arc::new(with_nulls_of(&statement.schema, &repeated.schema()));
+        if repeated.rows() != 1 {
+            statement.repeated = Some(Arc::new(repeated));
+        }
+        Ok(statement)
     }
 
     /// Schema of the result, exactly as [`Self::execute`] streams it.
@@ -120,6 +142,9 @@ impl Statement {
     /// Whether its rows come in an order that the statement asks for.
     pub fn is_ordered(&self) -> bool {
         let mut plan = &self.plan;
+        if self.repeated.is_some() {
+            return false;
+        }
         loop {
             plan = match plan {
                 LogicalPlan::Sort(_) => return true,
@@ -136,26 +161,46 @@ impl Statement {
     /// # Errors
     /// Here and in the stream: whatever the kinds of [`Error`] say.
     pub async fn execute(&self) -> Result<BatchStream> {
-        self.run(self.plan.clone()).await
+        let Some(repeated) = self.repeated.clone() else {
+            return self.run(self.plan.clone()).await;
+        };
+        let session = self.session.clone();
+        let (schema, declared) = (self.schema(), self.schema());
+        let runs = stream::iter(0..repeated.rows()).then(move |row| {
+            let (session, repeated) = (session.clone(), Arc::clone(&repeated));
+            async move {
+                let batches = start(&session, &repeated.plan(&session, row)?).await?;
+                Ok::<_, Error>(batches.map_err(Error::from))
+            }
+        });
+        let batches = runs.try_flatten().map(move |batch| declare(batch?, &declared));
+        Ok(BatchStream::new(schema, self.compute.run_ahead(batches)))
     }
 
     async fn run(&self, plan: LogicalPlan) -> Result<BatchStream> {
         let session = self.session.clone();
+        let (schema, declared) = (self.schema(), self.schema());
         // Planning opens no slice, but it computes; and what a plan spawns has to run where it was started.
-        let batches = self
-            .compute
-            .spawn(async move {
-                // The plan is optimized already; the session's own entrance would do it once more.
-                let physical = session.query_planner().create_physical_plan(&plan, &session).await?;
-                execute_stream(physical, session.task_ctx())
-            })
-            .join()
-            .await??;
-        let schema = self.schema();
-        let declared = self.schema();
+        let started = self.compute.spawn(async move { start(&session, &plan).await });
+        let batches = started.join().await??;
         let batches = batches.map(move |batch| declare(batch?, &declared));
         Ok(BatchStream::new(schema, self.compute.run_ahead(batches)))
     }
+}
+
+/// Starts an optimized plan; the session's own entrance would optimize it once more.
+async fn start(session: &SessionState, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
+    let physical = session.query_planner().create_physical_plan(plan, session).await?;
+    Ok(execute_stream(physical, session.task_ctx())?)
+}
+
+/// A schema with nulls where the other one has them as well.
+fn with_nulls_of(schema: &Schema, other: &Schema) -> Schema {
+    let fields = schema.fields().iter().enumerate().map(|(index, field)| {
+        let nullable = other.fields().get(index).is_some_and(|other| other.is_nullable());
+        field.as_ref().clone().with_nullable(field.is_nullable() || nullable)
+    });
+    Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
 }
 
 impl fmt::Debug for Statement {

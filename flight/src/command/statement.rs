@@ -8,6 +8,7 @@ use prost::Message;
 
 use super::{info, refuse_transaction, update};
 use crate::call::Call;
+use crate::parameters;
 use crate::queries::QueryId;
 use crate::ticket::{Purpose, Ticket};
 use crate::{Error, ErrorKind, Result, WireProfile};
@@ -39,9 +40,15 @@ pub(super) enum Planned {
 pub(super) async fn schema_of(call: &Call, request: PlanRequest) -> Result<SchemaRef> {
     let schema = match plan_any(call, request).await? {
         Planned::Query(statement) => statement.schema(),
-        Planned::Update(_) => plan(call, count(call, 0)).await?.schema(),
+        Planned::Update(_) => return schema_of_update(call).await,
     };
     Ok(call.profile.schema(&schema))
+}
+
+/// Schema of the count that an update gives where a query is expected.
+pub(super) async fn schema_of_update(call: &Call) -> Result<SchemaRef> {
+    let statement = plan(call, count(call, 0)).await?;
+    Ok(call.profile.schema(&statement.schema()))
 }
 
 /// The query whose result is the result of an update that is done.
@@ -63,16 +70,22 @@ pub(super) async fn plan_any(call: &Call, request: PlanRequest) -> Result<Planne
 
 /// Plans a query against what the datasets hold now.
 async fn plan(call: &Call, request: PlanRequest) -> Result<Statement> {
-    let (length, max) = (request.query.len(), call.shared.options.max_statement);
-    if length > max {
-        return Err(Error::new(
-            ErrorKind::ResourceExhausted,
-            format!(
-                "the statement has {length} bytes, more than {max}: move long lists of values into a dataset and join it"
-            ),
-        ));
-    }
+    check_length(call, &request)?;
     Ok(call.shared.planner.plan_request(request).await?)
+}
+
+/// Refuses a query that is too long to travel in tickets.
+pub(super) fn check_length(call: &Call, request: &PlanRequest) -> Result<()> {
+    let (length, max) = (request.query.len(), call.shared.options.max_statement);
+    if length <= max {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::ResourceExhausted,
+        format!(
+            "the statement has {length} bytes, more than {max}: move long lists of values into a dataset and join it"
+        ),
+    ))
 }
 
 /// Plans a query, and makes the ticket and all else that GetFlightInfo answers.
@@ -94,7 +107,7 @@ pub(super) async fn plan_flight(call: &Call, request: PlanRequest, descriptor: F
     let expires = call.now() + options.ticket_ttl;
     let ticket = Ticket {
         query: request.query,
-        parameters: None,
+        parameters: request.parameters.as_ref().map(parameters::encode_batch).transpose()?,
         session: request.session,
         id: QueryId::unique(),
         pins: statement.pins().to_vec(),
@@ -117,8 +130,10 @@ pub(super) async fn fetch(call: &Call, handle: &[u8]) -> Result<(SchemaRef, Batc
     let statement = match call.shared.plans.get(&tag) {
         Some(statement) => statement,
         None => {
+            let values = ticket.parameters.as_ref().map(parameters::decode).transpose()?;
             let request = PlanRequest::new(&call.subject, ticket.query)
                 .with_session(ticket.session)
+                .with_parameters(values)
                 .with_pins(ticket.pins);
             call.shared.planner.plan_request(request).await?
         }

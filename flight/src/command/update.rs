@@ -11,13 +11,8 @@ use crate::call::Call;
 /// Runs the statement. The answer means that what it changed is durable.
 pub(super) async fn statement(call: &Call, command: &CommandStatementUpdate) -> Result<PutResult> {
     refuse_transaction(command.transaction_id.as_ref())?;
-    run(call, Query::Sql(command.query.clone())).await
-}
-
-/// Runs a query that changes a dataset.
-pub(super) async fn run(call: &Call, query: Query) -> Result<PutResult> {
-    let (planner, key) = (&call.shared.planner, call.idempotency_key.clone());
-    let outcome = planner.update(call.plan_request(query), key).await?;
+    let request = call.plan_request(Query::Sql(command.query.clone()));
+    let outcome = call.shared.planner.update(request, call.idempotency_key.clone()).await?;
     Ok(answer(&outcome))
 }
 

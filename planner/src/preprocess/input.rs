@@ -36,7 +36,7 @@ impl Input {
     }
 
     /// The table that plans scan.
-    pub(super) fn table(self: &Arc<Self>) -> Result<Arc<StreamingTable>> {
+    pub(crate) fn table(self: &Arc<Self>) -> Result<Arc<StreamingTable>> {
         let partition = Arc::clone(self) as Arc<dyn PartitionStream>;
         Ok(Arc::new(StreamingTable::try_new(
             Arc::clone(&self.schema),

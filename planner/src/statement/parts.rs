@@ -75,7 +75,7 @@ impl Statement {
     /// The one scan of a statement that only filters and computes, row by row.
     fn only_scan(&self) -> Option<(&TableScan, DatasetTable)> {
         let mut plan = &self.plan;
-        while self.repeatable {
+        while self.repeatable && self.repeated.is_none() {
             plan = match plan {
                 LogicalPlan::Projection(node) if node.expr.iter().all(is_plain) => &node.input,
                 LogicalPlan::Filter(node) if is_plain(&node.predicate) => &node.input,

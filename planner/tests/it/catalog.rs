@@ -198,30 +198,30 @@ impl Fixture {
 
     /// The result as text, a row a line, columns apart by a space.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
-        let mut rows = Vec::new();
-        for batch in self.sql(sql).await.unwrap() {
-            let options = arrow::util::display::FormatOptions::default().with_null("null");
-            let columns: Vec<_> = batch
-                .columns()
-                .iter()
-                .map(|column| arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap())
-                .collect();
-            for row in 0..batch.num_rows() {
-                rows.push(
-                    columns
-                        .iter()
-                        .map(|column| column.value(row).to_string())
-                        .collect::<Vec<_>>()
-                        .join(" "),
-                );
-            }
-        }
-        rows
+        text(&self.sql(sql).await.unwrap())
     }
 
     pub(crate) async fn dataset(&self, table: &str) -> PinnedDataset {
         self.catalog.pinned(&format!("alice/{table}")).await.unwrap()
     }
+}
+
+/// Rows as text, values with a space between them.
+pub(crate) fn text(batches: &[RecordBatch]) -> Vec<String> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let options = arrow::util::display::FormatOptions::default().with_null("null");
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap())
+            .collect();
+        for row in 0..batch.num_rows() {
+            let values: Vec<_> = columns.iter().map(|column| column.value(row).to_string()).collect();
+            rows.push(values.join(" "));
+        }
+    }
+    rows
 }
 
 pub(crate) async fn push(

@@ -9,6 +9,7 @@ mod functions;
 mod ingest;
 mod insert;
 mod merge;
+mod parameters;
 mod parts;
 mod query;
 mod rewrite;

@@ -1,0 +1,205 @@
+//! Parameters of statements: what type each has, and the statement with values in their places.
+//!
+//! A statement is planned once with placeholders. Their types come from where they stand (`infer.rs`); what stands where
+//! anything fits, takes the type of what is bound. Values that fit the type of their place exactly get it; others keep their own,
+//! and then mean what the same literal in the text would mean.
+
+mod infer;
+mod rows;
+mod values;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as SqlStatement;
+
+pub(crate) use rows::{Repeated, ValuesRow};
+pub(crate) use values::Bound;
+
+use crate::parse::Parsed;
+use crate::{Error, ErrorKind, Result, policy};
+
+/// What a statement needs and gives, see [`crate::Planner::prepare`].
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// One column for each parameter, in the order of their numbers, named `$1`, `$2` and so on. Where any type would do,
+    /// it says text.
+    pub parameters: SchemaRef,
+    /// Schema of the result; none if the statement changes data.
+    pub schema: Option<SchemaRef>,
+}
+
+/// A plan with placeholders, and their types where they are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Unbound {
+    /// None if it cannot be planned without knowing more types.
+    plan: Option<LogicalPlan>,
+    types: Vec<Option<DataType>>,
+    statement: SqlStatement,
+}
+
+/// Types that are tried for parameters that could have any, the one that most clients can send for anything first.
+fn guesses() -> [DataType; 6] {
+    [
+        DataType::Utf8,
+        DataType::Int64,
+        DataType::Float64,
+        DataType::Boolean,
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Interval(IntervalUnit::MonthDayNano),
+    ]
+}
+
+impl Unbound {
+    /// Plans a statement whose names are registered with the session.
+    ///
+    /// # Errors
+    /// When it cannot be planned for any types of its parameters.
+    pub(crate) async fn new(session: &SessionState, parsed: Parsed) -> Result<Self> {
+        let Parsed { statement, parameters } = parsed;
+        match session.statement_to_plan(statement.clone()).await {
+            Ok(plan) => {
+                policy::check(&plan)?;
+                let (plan, types) = infer::types(plan, parameters)?;
+                Ok(Self {
+                    plan: Some(plan),
+                    types,
+                    statement,
+                })
+            }
+            Err(error) => {
+                if parameters == 0 {
+                    return Err(error.into());
+                }
+                let mut unbound = Self {
+                    plan: None,
+                    types: vec![None; parameters],
+                    statement,
+                };
+                for guess in guesses() {
+                    if let Ok(plan) = unbound.plan_with(session, &vec![guess.clone(); parameters]).await {
+                        policy::check(&plan)?;
+                        unbound.types = vec![Some(guess); parameters];
+                        return Ok(unbound);
+                    }
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Plans the text with its parameters cast to types.
+    async fn plan_with(&self, session: &SessionState, types: &[DataType]) -> Result<LogicalPlan> {
+        let statement = infer::cast_parameters(self.statement.clone(), types)?;
+        Ok(session.statement_to_plan(statement).await?)
+    }
+
+    /// One column for each parameter.
+    pub(crate) fn parameters(&self) -> SchemaRef {
+        self.parameters_or(&DataType::Utf8)
+    }
+
+    fn parameters_or(&self, unknown: &DataType) -> SchemaRef {
+        let fields = self.types.iter().zip(1..).map(|(data_type, number)| {
+            let data_type = data_type.as_ref().unwrap_or(unknown).clone();
+            Field::new(format!("${number}"), data_type, true)
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    /// The types of the parameters, and the plan for values of these types.
+    ///
+    /// # Errors
+    /// When it makes no sense for any types.
+    pub(crate) async fn announce(self, session: &SessionState) -> Result<(SchemaRef, Repeated)> {
+        let mut first = None;
+        for guess in guesses() {
+            let parameters = self.parameters_or(&guess);
+            let none = RecordBatch::new_empty(Arc::clone(&parameters));
+            let tried = match self.clone().bind(session, Some(&none)).await {
+                Ok((plan, bound)) => {
+                    let repeated = Repeated::new(plan, bound);
+                    repeated.plan(session, 0).map(|_| repeated)
+                }
+                Err(error) => Err(error),
+            };
+            match tried {
+                Ok(repeated) => return Ok((parameters, repeated)),
+                Err(error) if self.types.iter().all(Option::is_some) => return Err(error),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| unbound(self.types.len())))
+    }
+
+    /// The plan with types for the places of values, and the values in these types. Without values it is one row of none.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for too few or too many columns, and for values that do not fit their places.
+    pub(crate) async fn bind(
+        self,
+        session: &SessionState,
+        values: Option<&RecordBatch>,
+    ) -> Result<(LogicalPlan, Bound)> {
+        let count = self.types.len();
+        let Some(values) = values else {
+            return match self.plan {
+                Some(plan) if count == 0 => Ok((plan, Bound::nothing())),
+                _ => Err(unbound(count)),
+            };
+        };
+        values::check_columns(&values.schema(), count)?;
+        match self.plan {
+            Some(plan) => {
+                let bound = Bound::new(values, &self.types)?;
+                let plan = infer::set_types(plan, &bound.types().map(Some).collect::<Vec<_>>())?;
+                Ok((plan, bound))
+            }
+            None => {
+                let bound = Bound::new(values, &vec![None; count])?;
+                let types: Vec<DataType> = bound.types().collect();
+                let plan = self.plan_with(session, &types).await?;
+                policy::check(&plan)?;
+                Ok((plan, bound))
+            }
+        }
+    }
+
+    /// The single row of expressions of an `INSERT ... VALUES`, as a projection of rows of parameters.
+    pub(crate) fn values_row(&self) -> Option<ValuesRow> {
+        ValuesRow::of(self.plan.as_ref()?, self.types.len())
+    }
+
+    /// Gives parameters that fill a column the type of the column.
+    ///
+    /// # Errors
+    /// Those of `project`, which makes the rows fit the columns.
+    pub(crate) fn fill(
+        &mut self,
+        targets: &[Option<DataType>],
+        project: impl FnOnce(LogicalPlan) -> Result<LogicalPlan>,
+    ) -> Result<()> {
+        let Some(plan) = &self.plan else { return Ok(()) };
+        project(plan.clone())?;
+        let mut types = self.types.clone();
+        infer::fill(plan, targets, &mut types);
+        // Where the types of the columns do not go with the rest of the statement, what is bound decides.
+        if let Ok(plan) = infer::set_types(plan.clone(), &types) {
+            (self.plan, self.types) = (Some(plan), types);
+        }
+        Ok(())
+    }
+}
+
+fn unbound(count: usize) -> Error {
+    Error::new(
+        ErrorKind::InvalidArgument,
+        format!(
+            "the statement has {count} parameters, and no values are bound to them: prepare it and bind a row with {count} \
+             columns, or write the values into the text"
+        ),
+    )
+}
