@@ -8,8 +8,6 @@ import adbc_driver_flightsql.dbapi as dbapi
 import pyarrow
 import pytest
 
-from jetway_node import ADMIN
-
 UTC = datetime.timezone.utc
 
 
@@ -46,7 +44,8 @@ def test_values_of_every_python_type(cursor: dbapi.Cursor, sql: str, value: obje
 @pytest.mark.covers("PreparedStatementQuery", client="ADBC Python", traps=[22])
 def test_many_rows_of_parameters_give_all_results(connection: dbapi.Connection) -> None:
     with connection.cursor() as cursor:
-        cursor.adbc_statement.set_sql_query("SELECT $1 AS key, count(*) AS n FROM generate_series(1, $1) WHERE $2 IS NULL")
+        sql = "SELECT $1 AS key, count(*) AS n FROM generate_series(1, 9) AS t(i) WHERE i <= $1 AND $2 IS NULL"
+        cursor.adbc_statement.set_sql_query(sql)
         cursor.adbc_statement.prepare()
         rows = pyarrow.record_batch({"a": pyarrow.array([3, 1, 2]), "b": pyarrow.array([None, "x", None])})
         cursor.adbc_statement.bind(rows)
@@ -99,7 +98,7 @@ def test_mistakes_name_the_parameter(cursor: dbapi.Cursor) -> None:
         ("SELECT 1 + CAST(? AS INT)", ("many",), r"\$1"),
         ("SELECT ?, ?", (1,), r"\$2 has no value"),
         ("SELECT ?", (1, 2), r"no parameter \$2"),
-        ("SELECT ?", None, "bind"),
+        ("SELECT ?, ?, ?", None, "bind"),
         ("SELECT :name", (1,), "names"),
     ]:
         with pytest.raises(dbapi.ProgrammingError, match=word):
@@ -120,4 +119,3 @@ def test_too_many_bytes_of_values_for_a_handle(cursor: dbapi.Cursor) -> None:
         cursor.execute("SELECT length(?)", ("x" * 2_000_000,))
     cursor.execute("SELECT length(?)", ("x" * 900_000,))
     assert cursor.fetchone() == (900_000,)
-    _ = ADMIN

@@ -127,7 +127,11 @@ impl Entries {
             return;
         }
         // The oldest go first, and all that are too old.
-        let mut ages: Vec<_> = self.by_handle.iter().map(|(handle, (bound, _))| (*bound, *handle)).collect();
+        let mut ages: Vec<_> = self
+            .by_handle
+            .iter()
+            .map(|(handle, (bound, _))| (*bound, *handle))
+            .collect();
         ages.sort_unstable();
         for (bound, handle) in ages {
             if self.bytes <= keep && bound.elapsed() <= max_age {

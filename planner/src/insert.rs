@@ -89,7 +89,10 @@ impl InsertStatement {
     pub(crate) fn types(&self, summary: &DatasetSummary) -> Result<Vec<Option<DataType>>> {
         let vocabulary = summary.state.vocabulary();
         let names = self.names(&summary.schema, vocabulary);
-        names.iter().map(|name| target(name, &summary.schema, vocabulary)).collect()
+        names
+            .iter()
+            .map(|name| target(name, &summary.schema, vocabulary))
+            .collect()
     }
 
     /// The columns to fill, in the order of the query's: all data columns unless others were written.

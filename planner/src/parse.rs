@@ -82,9 +82,7 @@ fn number(tokens: &mut [TokenWithSpan]) -> Result<usize> {
                     number
                 }
                 _ => {
-                    return wrong(format!(
-                        "parameters have no names: write ? or $1 instead of {name}"
-                    ));
+                    return wrong(format!("parameters have no names: write ? or $1 instead of {name}"));
                 }
             }
         };

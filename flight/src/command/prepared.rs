@@ -14,13 +14,13 @@ use jetway_planner::{PlanRequest, Prepared, Query};
 use prost::Message;
 
 use super::{refuse_transaction, statement, update};
+use crate::Result;
 use crate::call::Call;
 use crate::decode::{Upload, decode_upload};
 use crate::parameters;
 use crate::queries::QueryId;
 use crate::ticket::{Purpose, Ticket, TicketTag};
 use crate::wire::schema_bytes;
-use crate::Result;
 
 /// The answer of CreatePreparedStatement, as the protocol has it since Arrow 25: `arrow-flight` knows it without its last field.
 #[derive(Clone, PartialEq, Message)]
@@ -172,5 +172,11 @@ fn request(call: &Call, handle: &[u8]) -> Result<PlanRequest> {
 
 fn open(call: &Call, handle: &[u8]) -> Result<(Ticket, TicketTag)> {
     let options = &call.shared.options;
-    Ticket::open(handle, &options.ticket_key, Purpose::Prepared, &call.subject, call.now())
+    Ticket::open(
+        handle,
+        &options.ticket_key,
+        Purpose::Prepared,
+        &call.subject,
+        call.now(),
+    )
 }

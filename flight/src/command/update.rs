@@ -12,7 +12,11 @@ use crate::call::Call;
 pub(super) async fn statement(call: &Call, command: &CommandStatementUpdate) -> Result<PutResult> {
     refuse_transaction(command.transaction_id.as_ref())?;
     let request = call.plan_request(Query::Sql(command.query.clone()));
-    let outcome = call.shared.planner.update(request, call.idempotency_key.clone()).await?;
+    let outcome = call
+        .shared
+        .planner
+        .update(request, call.idempotency_key.clone())
+        .await?;
     Ok(answer(&outcome))
 }
 

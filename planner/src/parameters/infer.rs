@@ -24,7 +24,9 @@ pub(super) fn types(plan: LogicalPlan, count: usize) -> Result<(LogicalPlan, Vec
     if count == 0 {
         return Ok((plan, Vec::new()));
     }
-    let plan = plan.transform_up_with_subqueries(|node| Ok(Transformed::yes(without_casts(node)))).data()?;
+    let plan = plan
+        .transform_up_with_subqueries(|node| Ok(Transformed::yes(without_casts(node))))
+        .data()?;
     let mut found = Found::new(count);
     plan.apply_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
@@ -285,7 +287,11 @@ pub(super) fn fill(plan: &LogicalPlan, targets: &[Option<DataType>], types: &mut
             }
         }
         LogicalPlan::Projection(projection) => {
-            projection.expr.iter().enumerate().for_each(|(column, expr)| told(column, expr));
+            projection
+                .expr
+                .iter()
+                .enumerate()
+                .for_each(|(column, expr)| told(column, expr));
         }
         _ => {}
     }
@@ -297,8 +303,7 @@ pub(super) fn set_types(plan: LogicalPlan, types: &[Option<DataType>]) -> Result
         let changed = node.map_expressions(|expr| {
             expr.transform_up(|expr| match expr {
                 Expr::Placeholder(placeholder) => {
-                    let data_type = number(&placeholder)
-                        .and_then(|number| types.get(number.checked_sub(1)?)?.clone());
+                    let data_type = number(&placeholder).and_then(|number| types.get(number.checked_sub(1)?)?.clone());
                     let field = data_type.map(|data_type| Arc::new(Field::new(&placeholder.id, data_type, true)));
                     let typed = Placeholder::new_with_field(placeholder.id, field);
                     Ok(Transformed::yes(Expr::Placeholder(typed)))
