@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 
 use super::{BatchStream, Statement};
@@ -31,7 +32,8 @@ impl Statement {
         let Some((scan, table)) = self.only_scan() else {
             return Ok(None);
         };
-        let size = table.scan_size(&self.session, scan.projection.as_ref(), &scan.filters);
+        let filters = filters(scan);
+        let size = table.scan_size(&self.session, scan.projection.as_ref(), &filters);
         Ok(Some(size.await?))
     }
 
@@ -44,7 +46,7 @@ impl Statement {
         let Some((scan, table)) = self.only_scan() else {
             return Ok(None);
         };
-        Ok(Some(table.parts(&self.session, &scan.filters, count).await?))
+        Ok(Some(table.parts(&self.session, &filters(scan), count).await?))
     }
 
     /// Starts running for the rows of one part. See [`Self::execute`].
@@ -89,6 +91,11 @@ impl Statement {
         }
         None
     }
+}
+
+/// The filters as a scan gets them: columns without the name of the table.
+fn filters(scan: &TableScan) -> Vec<Expr> {
+    unnormalize_cols(scan.filters.iter().cloned())
 }
 
 fn dataset(provider: &dyn TableProvider) -> Option<&DatasetTable> {
