@@ -21,6 +21,7 @@ mod ingest;
 mod insert;
 mod merge;
 mod name;
+mod names;
 mod parameters;
 mod parse;
 mod planner;

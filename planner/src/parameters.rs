@@ -17,10 +17,10 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as SqlStatement;
 
 pub(crate) use rows::{Repeated, ValuesRow};
-pub(crate) use values::Bound;
+use values::Bound;
 
 use crate::parse::Parsed;
-use crate::{Error, ErrorKind, Result, policy};
+use crate::{Error, ErrorKind, Result, names, policy};
 
 /// What a statement needs and gives, see [`crate::Planner::prepare`].
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub(crate) struct Unbound {
     plan: Option<LogicalPlan>,
     types: Vec<Option<DataType>>,
     statement: SqlStatement,
+    /// The aliases of columns whose names are repeated; then the plan has names of ours.
+    aliases: Option<Vec<Option<String>>>,
 }
 
 /// Types that are tried for parameters that could have any, the one that most clients can send for anything first.
@@ -59,36 +61,42 @@ impl Unbound {
     /// # Errors
     /// When it cannot be planned for any types of its parameters.
     pub(crate) async fn new(session: &SessionState, parsed: Parsed) -> Result<Self> {
-        let Parsed { statement, parameters } = parsed;
-        match session.statement_to_plan(statement.clone()).await {
+        let Parsed {
+            mut statement,
+            parameters,
+        } = parsed;
+        let mut aliases = None;
+        let mut planned = session.statement_to_plan(statement.clone()).await;
+        if matches!(&planned, Err(error) if names::are_repeated(error)) {
+            aliases = Some(names::make_unique(&mut statement));
+            planned = session.statement_to_plan(statement.clone()).await;
+        }
+        let mut unbound = Self {
+            plan: None,
+            types: vec![None; parameters],
+            statement,
+            aliases,
+        };
+        let error = match planned {
             Ok(plan) => {
                 policy::check(&plan)?;
                 let (plan, types) = infer::types(plan, parameters)?;
-                Ok(Self {
-                    plan: Some(plan),
-                    types,
-                    statement,
-                })
+                (unbound.plan, unbound.types) = (Some(plan), types);
+                return Ok(unbound);
             }
-            Err(error) => {
-                if parameters == 0 {
-                    return Err(error.into());
-                }
-                let mut unbound = Self {
-                    plan: None,
-                    types: vec![None; parameters],
-                    statement,
-                };
-                for guess in guesses() {
-                    if let Ok(plan) = unbound.plan_with(session, &vec![guess.clone(); parameters]).await {
-                        policy::check(&plan)?;
-                        unbound.types = vec![Some(guess); parameters];
-                        return Ok(unbound);
-                    }
-                }
-                Err(error.into())
+            Err(error) => error,
+        };
+        if parameters == 0 {
+            return Err(error.into());
+        }
+        for guess in guesses() {
+            if let Ok(plan) = unbound.plan_with(session, &vec![guess.clone(); parameters]).await {
+                policy::check(&plan)?;
+                unbound.types = vec![Some(guess); parameters];
+                return Ok(unbound);
             }
         }
+        Err(error.into())
     }
 
     /// Plans the text with its parameters cast to types.
@@ -120,10 +128,7 @@ impl Unbound {
             let parameters = self.parameters_or(&guess);
             let none = RecordBatch::new_empty(Arc::clone(&parameters));
             let tried = match self.clone().bind(session, Some(&none)).await {
-                Ok((plan, bound)) => {
-                    let repeated = Repeated::new(plan, bound);
-                    repeated.plan(session, 0).map(|_| repeated)
-                }
+                Ok(repeated) => repeated.plan(session, 0).map(|_| repeated),
                 Err(error) => Err(error),
             };
             match tried {
@@ -139,33 +144,34 @@ impl Unbound {
     ///
     /// # Errors
     /// `InvalidArgument` for too few or too many columns, and for values that do not fit their places.
-    pub(crate) async fn bind(
-        self,
-        session: &SessionState,
-        values: Option<&RecordBatch>,
-    ) -> Result<(LogicalPlan, Bound)> {
+    pub(crate) async fn bind(self, session: &SessionState, values: Option<&RecordBatch>) -> Result<Repeated> {
         let count = self.types.len();
+        let names = |plan: &LogicalPlan| match &self.aliases {
+            Some(aliases) => names::wanted(plan, aliases).map(Some),
+            None => Ok(None),
+        };
         let Some(values) = values else {
             return match self.plan {
-                Some(plan) if count == 0 => Ok((plan, Bound::nothing())),
+                Some(plan) if count == 0 => Ok(Repeated::new(names(&plan)?, plan, Bound::nothing())),
                 _ => Err(unbound(count)),
             };
         };
         values::check_columns(&values.schema(), count)?;
-        match self.plan {
+        let (plan, bound) = match &self.plan {
             Some(plan) => {
                 let bound = Bound::new(values, &self.types)?;
-                let plan = infer::set_types(plan, &bound.types().map(Some).collect::<Vec<_>>())?;
-                Ok((plan, bound))
+                let types: Vec<_> = bound.types().map(Some).collect();
+                (infer::set_types(plan.clone(), &types)?, bound)
             }
             None => {
                 let bound = Bound::new(values, &vec![None; count])?;
-                let types: Vec<DataType> = bound.types().collect();
+                let types: Vec<_> = bound.types().collect();
                 let plan = self.plan_with(session, &types).await?;
                 policy::check(&plan)?;
-                Ok((plan, bound))
+                (plan, bound)
             }
-        }
+        };
+        Ok(Repeated::new(names(&plan)?, plan, bound))
     }
 
     /// The single row of expressions of an `INSERT ... VALUES`, as a projection of rows of parameters.

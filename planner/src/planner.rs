@@ -19,7 +19,7 @@ use crate::describe::Descriptions;
 use crate::ingest::{Ingest, Services};
 use crate::insert::InsertStatement;
 use crate::merge::Merger;
-use crate::parameters::{Prepared, Repeated, Unbound};
+use crate::parameters::{Prepared, Unbound};
 use crate::parse::Parsed;
 use crate::policy::Change;
 use crate::read_index::{Effort, ReadIndexes};
@@ -455,10 +455,10 @@ fn plan(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<
             .resolve(&mut session, subject, parsed.clone(), request.pins.as_deref())
             .await?;
         let compute = shared.engine.compute.clone();
-        let (plan, bound) = unbound.bind(&session, request.parameters.as_ref()).await?;
+        let bound = unbound.bind(&session, request.parameters.as_ref()).await?;
         // The optimizer puts values in the place of functions.
-        let repeatable = is_repeatable(&session, Some(&parsed.statement), &plan)?;
-        let statement = Statement::repeated(session, Repeated::new(plan, bound), pins, compute)?;
+        let repeatable = is_repeatable(&session, Some(&parsed.statement), bound.unbound_plan())?;
+        let statement = Statement::repeated(session, bound, pins, compute)?;
         Ok(statement.repeatable(repeatable))
     }
     .boxed()
@@ -545,9 +545,9 @@ fn plan_update(
                         Statement::new(session, plan, pins, compute)
                     }
                     (values, _) => {
-                        let (plan, bound) = query.bind(&session, keep(values).await?.as_ref()).await?;
-                        let plan = insert.project(plan, &summary)?;
-                        Statement::repeated(session, Repeated::new(plan, bound), pins, compute)?
+                        let query = query.bind(&session, keep(values).await?.as_ref()).await?;
+                        let query = query.project(|plan| insert.project(plan, &summary))?;
+                        Statement::repeated(session, query, pins, compute)?
                     }
                 };
                 Planned::Insert { dataset, summary, rows }
@@ -557,8 +557,8 @@ fn plan_update(
                     Some(statement) => {
                         let query = Parsed { statement, parameters };
                         let (query, pins) = shared.resolve(&mut session, subject, query, None).await?;
-                        let (plan, bound) = query.bind(&session, keep(values).await?.as_ref()).await?;
-                        NewRows::Query(Statement::repeated(session, Repeated::new(plan, bound), pins, compute)?)
+                        let query = query.bind(&session, keep(values).await?.as_ref()).await?;
+                        NewRows::Query(Statement::repeated(session, query, pins, compute)?)
                     }
                     None => NewRows::None(create.schema(&session).await?),
                 };

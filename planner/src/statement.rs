@@ -116,7 +116,7 @@ impl Statement {
         let plan = repeated.plan(&session, 0)?;
         let mut statement = Self::new(session, plan, pins, compute);
         // With this value, a column may hold no nulls, with another it may.
-        statement.schema = Arc::new(with_nulls_of(&statement.schema, &repeated.schema()));
+        statement.schema = repeated.named(Arc::new(with_nulls_of(&statement.schema, &repeated.schema())));
         if repeated.rows() != 1 {
             statement.repeated = Some(Arc::new(repeated));
         }

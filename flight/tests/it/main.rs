@@ -9,5 +9,6 @@ mod access;
 mod fixture;
 mod ingest;
 mod listing;
+mod prepared;
 mod query;
 mod update;

@@ -14,18 +14,40 @@ use super::Bound;
 use super::values::check_columns;
 use crate::preprocess::input::Input;
 use crate::statement::declare;
-use crate::{BatchStream, Result};
+use crate::{BatchStream, Result, names};
 
 /// A plan with typed placeholders, and rows of values that it runs for, one after the other.
 #[derive(Debug, Clone)]
 pub(crate) struct Repeated {
     plan: LogicalPlan,
     bound: Bound,
+    /// The names of the columns where they are not those of the plan.
+    names: Option<Vec<String>>,
 }
 
 impl Repeated {
-    pub(crate) fn new(plan: LogicalPlan, bound: Bound) -> Self {
-        Self { plan, bound }
+    pub(super) fn new(names: Option<Vec<String>>, plan: LogicalPlan, bound: Bound) -> Self {
+        Self { plan, bound, names }
+    }
+
+    /// The same with other columns.
+    pub(crate) fn project(mut self, project: impl FnOnce(LogicalPlan) -> Result<LogicalPlan>) -> Result<Self> {
+        self.plan = project(self.plan)?;
+        self.names = None;
+        Ok(self)
+    }
+
+    /// The plan with placeholders.
+    pub(crate) fn unbound_plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// A schema with the names that the statement asks for.
+    pub(crate) fn named(&self, schema: SchemaRef) -> SchemaRef {
+        match &self.names {
+            Some(names) => names::rename(&schema, names),
+            None => schema,
+        }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -34,7 +56,7 @@ impl Repeated {
 
     /// Schema of what it gives for any row, before it is optimized.
     pub(crate) fn schema(&self) -> SchemaRef {
-        Arc::new(self.plan.schema().as_arrow().clone())
+        self.named(Arc::new(self.plan.schema().as_arrow().clone()))
     }
 
     /// The optimized plan for a row.

@@ -215,3 +215,48 @@ async fn dropping_a_stream_stops_the_work() {
         ["1000"]
     );
 }
+
+// Trap 11: results with repeated names, or without any columns.
+#[tokio::test]
+async fn names_of_columns_may_be_repeated() {
+    let fixture = Fixture::new().await;
+    fixture.push("t", vec![column(1..3)]).await.unwrap();
+    for (sql, names, rows) in [
+        ("SELECT 1, 1", "Int64(1),Int64(1)", "1 1"),
+        ("SELECT v, \"offset\", v FROM t ORDER BY v", "v,offset,v", "1 0 1,2 1 2"),
+        (
+            "SELECT v AS x, v + 1 AS X, v AS \"X\" FROM t ORDER BY v DESC LIMIT 1",
+            "x,x,X",
+            "2 3 2",
+        ),
+        ("SELECT count(*), COUNT(*) FROM t", "count(*),count(*)", "2 2"),
+        ("SELECT DISTINCT v, t.v FROM t WHERE v = 1", "v,v", "1 1"),
+        ("SELECT *, v FROM (SELECT v FROM t) ORDER BY v", "v,v", "1 1,2 2"),
+        (
+            "SELECT a.v, b.v FROM t a JOIN t b USING (v) ORDER BY 1",
+            "v,v",
+            "1 1,2 2",
+        ),
+        (
+            "SELECT v, v FROM t WHERE v = 1 UNION ALL SELECT 7, 7 ORDER BY 1",
+            "v,v",
+            "1 1,7 7",
+        ),
+        (
+            "WITH x AS (SELECT v FROM t) SELECT max(v), max(v) AS m, max(v) FROM x",
+            "max(x.v),m,max(x.v)",
+            "2 2 2",
+        ),
+    ] {
+        let planned = fixture.planner.plan(&fixture.alice, sql, None).await;
+        let schema = planned.unwrap_or_else(|error| panic!("{sql}: {error}")).schema();
+        let found: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(found.join(","), names, "{sql}");
+        let batches = fixture.sql(sql).await.unwrap();
+        assert!(batches.iter().all(|batch| batch.schema() == schema), "{sql}");
+        assert_eq!(crate::catalog::text(&batches).join(","), rows, "{sql}");
+    }
+    let long: Vec<String> = (0..2000).map(|n| format!("v + {}", n % 700)).collect();
+    let long = format!("SELECT {} FROM t LIMIT 1", long.join(", "));
+    assert_eq!(fixture.sql(&long).await.unwrap()[0].num_columns(), 2000);
+}
