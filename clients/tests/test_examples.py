@@ -25,8 +25,8 @@ def run(demo, script: str) -> list[str]:
     return ran.stdout.splitlines()
 
 
-@pytest.mark.covers("CommandStatementQuery", client="polars")
-@pytest.mark.covers("CommandStatementIngest", client="polars")
+@pytest.mark.covers("StatementQuery", client="polars")
+@pytest.mark.covers("StatementIngest", client="polars")
 def test_polars(demo_node):
     rows = [line.split() for line in run(demo_node, "with_polars.py")]
     assert ["│", "0", "┆", "149178", "┆", "11.0", "│"] in rows
@@ -41,8 +41,8 @@ def test_duckdb(demo_node):
     ]
 
 
-@pytest.mark.covers("CommandStatementQuery", client="Jupyter")
-@pytest.mark.covers("CommandStatementIngest", client="Jupyter")
+@pytest.mark.covers("StatementQuery", client="Jupyter")
+@pytest.mark.covers("StatementIngest", client="Jupyter")
 def test_the_notebook_runs_from_top_to_bottom(demo_node, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("JETWAY_URI", demo_node.node.uri)
     monkeypatch.setenv("JETWAY_TOKEN", demo_node.token)

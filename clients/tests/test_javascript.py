@@ -50,7 +50,7 @@ def columns(answer: dict[str, Any]) -> dict[str, list[Any]]:
     return {column["name"]: column["values"] for column in answer["value"]["columns"]}
 
 
-@pytest.mark.covers("CommandStatementQuery", client="JavaScript")
+@pytest.mark.covers("StatementQuery", client="JavaScript")
 def test_the_example_runs_as_it_is(demo_node, tmp_path: pathlib.Path):
     ran = subprocess.run(
         ["node", node_program(tmp_path, EXAMPLE), demo_node.node.uri],
@@ -69,9 +69,9 @@ def test_the_example_runs_as_it_is(demo_node, tmp_path: pathlib.Path):
     ]
 
 
-@pytest.mark.covers("CommandGetCatalogs", client="JavaScript")
-@pytest.mark.covers("CommandGetDbSchemas", client="JavaScript")
-@pytest.mark.covers("CommandGetTables", client="JavaScript", traps=[2, 3, 12])
+@pytest.mark.covers("GetCatalogs", client="JavaScript")
+@pytest.mark.covers("GetDbSchemas", client="JavaScript")
+@pytest.mark.covers("GetTables", client="JavaScript", traps=[2, 3, 12])
 def test_browses(calls: Calls):
     _connected, catalogs, schemas, tables, with_schema = calls(
         ("getCatalogs", None),
@@ -117,7 +117,7 @@ def test_values_of_every_type_arrive(calls: Calls):
     assert found == [(type, value) for _, type, value in TYPES]
 
 
-@pytest.mark.covers("CommandStatementQuery", client="JavaScript", traps=[11])
+@pytest.mark.covers("StatementQuery", client="JavaScript", traps=[11])
 def test_no_rows_and_many_rows(calls: Calls):
     _connected, none, many = calls(
         ("query", "SELECT 1 AS n, 'a' AS t WHERE FALSE"),
@@ -128,7 +128,7 @@ def test_no_rows_and_many_rows(calls: Calls):
     assert columns(many)["value"][-1] == "20000"
 
 
-@pytest.mark.covers("CommandStatementQuery", client="JavaScript")
+@pytest.mark.covers("StatementQuery", client="JavaScript")
 def test_a_mistake_is_an_error_and_no_end(calls: Calls):
     """What the node said the client keeps to itself."""
     _connected, mistake, right = calls(("query", "SELECT nothing FROM nowhere"), ("query", "SELECT 1 AS one"))

@@ -1,33 +1,36 @@
 import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.Properties;
 
 /**
- * Asks a node for its tables and for the airlines with the longest delays, over JDBC.
+ * Asks a node for the airlines that fly from an airport, over JDBC.
  *
  * <p>Java 17 runs this file as it is, with Arrow's driver (org.apache.arrow:flight-sql-jdbc-driver) on the class path:
  *
  * <pre>
  *   export JETWAY_TOKEN=$(cat jetway-data/admin-token)
  *   java --add-opens=java.base/java.nio=ALL-UNNAMED -cp flight-sql-jdbc-driver-18.3.0.jar \
- *       examples/jdbc/Flights.java 127.0.0.1:50050
+ *       examples/jdbc/Flights.java 127.0.0.1:50050 JFK
  * </pre>
  */
 public final class Flights {
     private static final String DELAYS = """
             SELECT a.name, count(*) AS flights, avg(f.arr_delay) AS delay
             FROM admin.flights f JOIN admin.airlines a ON a.carrier = f.carrier
+            WHERE f.origin = ?
             GROUP BY a.name
-            ORDER BY delay DESC LIMIT 3""";
+            ORDER BY flights DESC
+            LIMIT 3""";
 
     public static void main(String[] arguments) throws SQLException {
         String address = arguments.length > 0 ? arguments[0] : "127.0.0.1:50050";
+        String origin = arguments.length > 1 ? arguments[1] : "JFK";
         try (Connection connection = connect(address)) {
             tables(connection);
-            delays(connection);
+            delays(connection, origin);
         }
     }
 
@@ -51,11 +54,14 @@ public final class Flights {
         }
     }
 
-    private static void delays(Connection connection) throws SQLException {
-        try (Statement statement = connection.createStatement(); ResultSet rows = statement.executeQuery(DELAYS)) {
-            while (rows.next()) {
-                System.out.printf("%-30s %,7d flights, %5.1f minutes late%n",
-                        rows.getString("name"), rows.getLong("flights"), rows.getDouble("delay"));
+    private static void delays(Connection connection, String origin) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(DELAYS)) {
+            statement.setString(1, origin);
+            try (ResultSet rows = statement.executeQuery()) {
+                while (rows.next()) {
+                    System.out.printf("%-30s %,7d flights, %5.1f minutes late%n",
+                            rows.getString("name"), rows.getLong("flights"), rows.getDouble("delay"));
+                }
             }
         }
     }

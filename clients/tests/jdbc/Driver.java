@@ -121,7 +121,12 @@ public final class Driver {
                     values[i] = argument(arguments.get(i), method.getParameterTypes()[i]);
                 }
                 Object answer = method.invoke(connection.getMetaData(), values);
-                return answer instanceof ResultSet rows ? rows(rows) : answer;
+                if (answer instanceof ResultSet opened) {
+                    try (ResultSet rows = opened) {
+                        return rows(rows);
+                    }
+                }
+                return answer;
             }
         }
         throw new IllegalArgumentException("no method " + name);
@@ -137,8 +142,12 @@ public final class Driver {
     /** Statement.execute: tells whether there are rows, and gives them or the count. */
     private static Object execute(Connection connection, String sql) throws SQLException {
         try (Statement statement = connection.createStatement()) {
-            boolean rows = statement.execute(sql);
-            return rows ? rows(statement.getResultSet()) : statement.getLargeUpdateCount();
+            if (!statement.execute(sql)) {
+                return statement.getLargeUpdateCount();
+            }
+            try (ResultSet rows = statement.getResultSet()) {
+                return rows(rows);
+            }
         }
     }
 
