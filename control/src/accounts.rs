@@ -26,6 +26,9 @@ use throttle::Throttle;
 /// Name of the account that the first start makes.
 pub const ADMIN: &str = "admin";
 
+/// Names that SQL uses for the node's own schemas.
+const RESERVED: [&str; 2] = [jetway_planner::SYSTEM_SCHEMA, "information-schema"];
+
 /// An account. Its password is known as a hash only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,8 +138,18 @@ impl Accounts {
     /// Makes an account.
     ///
     /// # Errors
-    /// `AlreadyExists` when the name is taken, `InvalidArgument` when the password is too short or too long.
+    /// `AlreadyExists` when the name is taken, `InvalidArgument` when it is reserved or the password is too short or too long.
     pub fn create(&self, name: AccountName, password: &SecretString, admin: bool) -> Result<Account> {
+        if RESERVED
+            .iter()
+            .any(|reserved| name.as_str().eq_ignore_ascii_case(reserved))
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "this name is a schema of the node itself in SQL; choose another",
+            )
+            .with_context("account", &name));
+        }
         let now = self.0.clock.now();
         let password_hash = password::hash(password)?;
         self.0.file.update(|list| {

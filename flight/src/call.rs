@@ -1,8 +1,9 @@
 //! One call: who makes it, how it is recorded, and how its outcome leaves.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, ready};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -13,6 +14,7 @@ use tonic::{Code, Request, Response, Status};
 use tracing::{Instrument, Span};
 
 use crate::gateway::Shared;
+use crate::queries::{ActiveQuery, Origin, QueryId};
 use crate::status::status;
 use crate::{Error, Result, WireProfile, auth};
 
@@ -29,6 +31,12 @@ pub(crate) struct Call {
     pub(crate) session: SessionOptions,
     /// What the client calls itself; empty if it does not say.
     pub(crate) client: Arc<str>,
+    /// Where it connected from.
+    pub(crate) peer: Option<SocketAddr>,
+    /// The trace that it belongs to, in hexadecimal digits.
+    pub(crate) trace: Option<Arc<str>>,
+    /// How long the client waits for the answer.
+    pub(crate) deadline: Option<Duration>,
     /// From a header; for calls that change something.
     pub(crate) idempotency_key: Option<IdempotencyKey>,
     record: Record,
@@ -38,6 +46,35 @@ impl Call {
     /// The time, for what expires.
     pub(crate) fn now(&self) -> SystemTime {
         self.shared.options.clock.now().into()
+    }
+
+    /// Who asks, for the list of queries.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            account: self.subject.name().to_string(),
+            client: Arc::clone(&self.client),
+            peer: self.peer,
+            trace: self.trace.clone(),
+        }
+    }
+
+    /// Begins a query of the caller, which ends at the earlier of the node's limit and the caller's deadline.
+    pub(crate) fn begin(&self, id: QueryId, query: &Query) -> Result<ActiveQuery> {
+        let text = query.sql().unwrap_or_default();
+        let active = self
+            .shared
+            .queries
+            .begin(id, self.origin(), self.record.command(), text)?;
+        let limits = [self.shared.options.query_timeout, self.deadline];
+        Ok(active.with_time_limit(limits.into_iter().flatten().min()))
+    }
+
+    /// Notes that a query was planned.
+    pub(crate) fn planned(&self, id: QueryId, query: &Query) {
+        let text = query.sql().unwrap_or_default();
+        self.shared
+            .queries
+            .planned(id, self.origin(), self.record.command(), text);
     }
 
     /// A request to plan a query for the caller, under the settings of its session.
@@ -89,6 +126,7 @@ where
     R: Send + 'static,
 {
     let shared = Arc::clone(shared);
+    let peer = request.remote_addr();
     let (metadata, _, request) = request.into_parts();
     let record = Record::new(method);
     let span = record.span.clone();
@@ -111,6 +149,9 @@ where
                 profile,
                 session: SessionOptions::default(),
                 client,
+                peer,
+                trace: trace(&metadata),
+                deadline: deadline(&metadata),
                 idempotency_key: idempotency_key(&metadata)?,
                 record: record.clone(),
             };
@@ -134,6 +175,30 @@ fn client(metadata: &MetadataMap) -> Arc<str> {
     let name = metadata.get(http::header::USER_AGENT.as_str());
     let name = name.and_then(|name| name.to_str().ok()).unwrap_or_default();
     name.chars().take(MAX_CLIENT).collect::<String>().into()
+}
+
+/// The trace of the client, out of W3C's header `traceparent`: `version-trace-span-flags`.
+fn trace(metadata: &MetadataMap) -> Option<Arc<str>> {
+    let header = metadata.get("traceparent")?.to_str().ok()?;
+    let trace = header.split('-').nth(1)?;
+    (trace.len() == 32 && trace.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| trace.into())
+}
+
+/// How long the client waits, out of gRPC's header `grpc-timeout`: up to eight digits and a unit.
+fn deadline(metadata: &MetadataMap) -> Option<Duration> {
+    let header = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (amount, unit) = header.split_at_checked(header.len().checked_sub(1)?)?;
+    let amount: u32 = amount.parse().ok().filter(|_| amount.len() <= 8)?;
+    let unit = match unit {
+        "H" => Duration::from_secs(60 * 60),
+        "M" => Duration::from_secs(60),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => return None,
+    };
+    unit.checked_mul(amount)
 }
 
 /// The header that makes sure that a push which is sent twice is taken in once.
@@ -240,7 +305,7 @@ impl Drop for OpenStream {
 }
 
 /// The code's name in the gRPC specification.
-fn code_name(code: Code) -> &'static str {
+pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -43,6 +43,7 @@ mod update;
 mod xdbc_type_info;
 
 const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
+const KILL_QUERY: &str = "jetway.KillQuery";
 const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
 
 /// A command that is answered with rows.
@@ -183,10 +184,11 @@ pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answe
     Box::pin(async move {
         let wrong = "this is no ticket of this node: call GetFlightInfo with the command, then DoGet with the ticket of its endpoint";
         let command = decode_any(&ticket.ticket).map_err(|_| Error::invalid_argument(wrong))?;
-        let (schema, rows, profile) = match command {
+        let (schema, rows, profile, meter) = match command {
             Command::TicketStatementQuery(ticket) => {
                 call.named("StatementQuery");
-                statement::fetch(&call, &ticket.statement_handle).await?
+                let fetched = statement::fetch(&call, &ticket.statement_handle).await?;
+                (fetched.schema, fetched.rows, fetched.profile, Some(fetched.meter))
             }
             Command::CommandStatementQuery(_) | Command::CommandPreparedStatementQuery(_) => {
                 return Err(Error::invalid_argument(wrong));
@@ -194,7 +196,7 @@ pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answe
             other => {
                 let listing = Listing::from_command(other)?;
                 call.named(listing.name());
-                (listing.schema(), listing.rows(&call).await?, call.profile)
+                (listing.schema(), listing.rows(&call).await?, call.profile, None)
             }
         };
         let options = &call.shared.options;
@@ -204,6 +206,7 @@ pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answe
             profile,
             options.messages,
             options.stream_times(),
+            meter,
         )))
     })
 }
@@ -274,10 +277,26 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
                     other => return Err(wrong_body(&action.r#type, &other)),
                 }
             }
+            KILL_QUERY => {
+                call.named("KillQuery");
+                Some(kill_query(&call, &action.body)?)
+            }
             other => return Err(not_offered::action(other)),
         };
         Ok(stream::iter(body.map(|body| Ok(arrow_flight::Result { body }))).boxed())
     })
+}
+
+/// Stops a query by its identity as text; answers whether it was running.
+fn kill_query(call: &Call, body: &Bytes) -> Result<Bytes> {
+    let id = std::str::from_utf8(body).ok().and_then(|text| text.trim().parse().ok());
+    let id = id.ok_or_else(|| {
+        Error::invalid_argument(format!(
+            "the body of {KILL_QUERY} must be the id of a query, as system.queries shows it"
+        ))
+    })?;
+    let stopped = call.shared.queries.cancel(id, &call.subject)?;
+    Ok(Bytes::from_static(if stopped { b"stopped" } else { b"not running" }))
 }
 
 /// ListActions.
@@ -293,6 +312,10 @@ pub(crate) fn list_actions(call: Call, _: Empty) -> BoxFuture<'static, Result<An
             "Plans an SQL statement; gives its handle and schema.",
         ),
         (CLOSE_PREPARED_STATEMENT, "Forgets a prepared statement."),
+        (
+            KILL_QUERY,
+            "Stops a query; the body is its id as system.queries shows it.",
+        ),
     ]
     .map(|(name, description)| {
         Ok(ActionType {

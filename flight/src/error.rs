@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// Result of a call, before it becomes a gRPC status.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -41,6 +42,7 @@ pub struct Error {
     context: Vec<(&'static str, String)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     retryable: bool,
+    retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -52,7 +54,21 @@ impl Error {
             context: Vec::new(),
             source: None,
             retryable: kind == ErrorKind::Unavailable,
+            retry_after: None,
         }
+    }
+
+    /// Says that the same request may succeed after some time.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retryable = true;
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// When the same request may succeed, if that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The credentials are missing or wrong.
@@ -131,6 +147,7 @@ impl From<jetway_planner::Error> for Error {
             message: error.to_string(),
             context: Vec::new(),
             retryable: error.is_retryable(),
+            retry_after: error.retry_after(),
             source: Some(Box::new(error)),
         }
     }
@@ -145,15 +162,19 @@ impl From<Error> for jetway_planner::Error {
             ErrorKind::InvalidArgument | ErrorKind::Expired => Planner::InvalidArgument,
             ErrorKind::Unimplemented => Planner::Unsupported,
             ErrorKind::ResourceExhausted => Planner::ResourceExhausted,
-            ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => Planner::Cancelled,
+            ErrorKind::DeadlineExceeded => Planner::DeadlineExceeded,
+            ErrorKind::Cancelled => Planner::Cancelled,
             ErrorKind::Unavailable => Planner::Unavailable,
             ErrorKind::Internal => Planner::Internal,
             ErrorKind::Planner(kind) => kind,
         };
-        let message = error.to_string();
+        let mut converted = Self::new(kind, error.to_string());
+        if let Some(after) = error.retry_after {
+            converted = converted.with_retry_after(after);
+        }
         match error.source {
-            Some(source) => Self::new(kind, message).with_source(source),
-            None => Self::new(kind, message),
+            Some(source) => converted.with_source(source),
+            None => converted,
         }
     }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use jetway_planner::{Clock, Planner};
 use tonic::transport::Server;
 
+use crate::admission::{Admission, AdmissionOptions};
 use crate::encode::StreamTimes;
 use crate::parameters::BoundParameters;
 use crate::plan_cache::PlanCache;
+use crate::queries::{Queries, ResultLimits};
 use crate::{Authenticator, FlightEndpoint, MessageLimits, TicketKey};
 
 /// Limits and times of a gateway.
@@ -32,6 +34,16 @@ pub struct FlightOptions {
     pub heartbeat: Duration,
     /// A client that reads nothing for this long is given up.
     pub stalled: Duration,
+    /// The list of queries, which `system.queries` shows.
+    pub queries: Queries,
+    /// How many queries run and wait.
+    pub admission: AdmissionOptions,
+    /// Longest time that a query may take from its first call for rows to its last row.
+    pub query_timeout: Option<Duration>,
+    /// Most rows of a result.
+    pub max_result_rows: Option<u64>,
+    /// Most bytes of a result.
+    pub max_result_bytes: Option<u64>,
     /// How many plans are kept between GetFlightInfo and DoGet.
     pub cached_plans: usize,
     /// How long they are kept; also how long a revoked permission still works for a ticket that was handed out before.
@@ -51,8 +63,20 @@ impl FlightOptions {
             max_statement: 1024 * 1024,
             heartbeat: Duration::from_secs(30),
             stalled: Duration::from_secs(10 * 60),
+            queries: Queries::default(),
+            admission: AdmissionOptions::default(),
+            query_timeout: None,
+            max_result_rows: None,
+            max_result_bytes: None,
             cached_plans: 256,
             cached_plan_age: Duration::from_secs(10),
+        }
+    }
+
+    pub(crate) fn result_limits(&self) -> ResultLimits {
+        ResultLimits {
+            rows: self.max_result_rows,
+            bytes: self.max_result_bytes,
         }
     }
 
@@ -77,6 +101,8 @@ pub(crate) struct Shared {
     pub(crate) plans: PlanCache,
     /// Values for clients that do not take the handle which a bind answers with.
     pub(crate) bound: BoundParameters,
+    pub(crate) queries: Queries,
+    pub(crate) admission: Admission,
 }
 
 /// A Flight SQL server over a planner. Cheap to clone.
@@ -88,6 +114,7 @@ pub struct FlightGateway {
 impl FlightGateway {
     /// A gateway that plans and runs with `planner` on behalf of whom `authenticator` recognizes.
     pub fn new(planner: Planner, authenticator: Arc<dyn Authenticator>, options: FlightOptions) -> Self {
+        let (queries, admission) = (options.queries.clone(), Admission::new(options.admission));
         let plans = PlanCache::new(options.cached_plans, options.cached_plan_age);
         Self {
             shared: Arc::new(Shared {
@@ -96,6 +123,8 @@ impl FlightGateway {
                 options,
                 plans,
                 bound: BoundParameters::new(MAX_REMEMBERED_BYTES, REMEMBERED_FOR),
+                queries,
+                admission,
             }),
         }
     }

@@ -10,6 +10,7 @@
 //! A gateway keeps nothing that another replica needs: tickets and prepared statement handles carry their whole state and
 //! are signed. The schema that is announced and the schema that is streamed come from one place, [`WireProfile`].
 
+mod admission;
 mod auth;
 mod call;
 mod command;
@@ -30,12 +31,13 @@ mod ticket;
 mod web;
 mod wire;
 
+pub use admission::AdmissionOptions;
 pub use auth::{Authenticator, Login};
 pub use encode::MessageLimits;
 pub use endpoint::FlightEndpoint;
 pub use error::{Error, ErrorKind, Result};
 pub use gateway::{FlightGateway, FlightOptions, tune};
-pub use queries::QueryId;
+pub use queries::{ActiveQuery, Meter, Origin, Queries, QueryId, QueryRecord, QueryState};
 pub use ticket::TicketKey;
 pub use web::{Web, WebLayer, WebOrigins};
 pub use wire::{Compression, WireProfile};

@@ -41,6 +41,7 @@ fn planner_code(kind: PlannerKind) -> Code {
         PlannerKind::PermissionDenied => Code::PermissionDenied,
         PlannerKind::Unsupported => Code::Unimplemented,
         PlannerKind::ResourceExhausted => Code::ResourceExhausted,
+        PlannerKind::DeadlineExceeded => Code::DeadlineExceeded,
         PlannerKind::Conflict => Code::Aborted,
         PlannerKind::Unavailable => Code::Unavailable,
         PlannerKind::Cancelled => Code::Cancelled,
@@ -72,7 +73,19 @@ pub(crate) fn status(error: &Error) -> Status {
         }
         _ => error.to_string(),
     };
-    Status::new(code, shorten(&message, MAX_MESSAGE))
+    let mut status = Status::new(code, shorten(&message, MAX_MESSAGE));
+    if let Some(after) = error.retry_after() {
+        // For gRPC clients that try again by themselves, and for people who look at headers.
+        for (name, value) in [
+            ("grpc-retry-pushback-ms", after.as_millis()),
+            ("retry-after", u128::from(after.as_secs().max(1))),
+        ] {
+            if let Ok(value) = value.to_string().parse() {
+                status.metadata_mut().insert(name, value);
+            }
+        }
+    }
+    status
 }
 
 /// The error and its causes, each said once.

@@ -10,11 +10,12 @@ use futures::{Stream, StreamExt};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use crate::{Error, ErrorKind, Result};
 
 /// How many batches may wait between a running plan and whoever reads them.
-const BATCHES_AHEAD: usize = 8;
+const BATCHES_AHEAD: usize = 4;
 
 /// A pool of threads of its own. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]
@@ -51,7 +52,7 @@ impl Compute {
 
     /// Runs a future here; it is cancelled when the returned task is dropped.
     pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Task<T> {
-        Task(self.runtime.1.spawn(work))
+        Task(self.runtime.1.spawn(work.in_current_span()))
     }
 
     /// Runs a future here to its end, whoever still waits for it.

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// Result of planning, running and ingesting.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,6 +26,8 @@ pub enum ErrorKind {
     Unsupported,
     /// A limit on memory, size or time was reached.
     ResourceExhausted,
+    /// The time that the caller or the node allows was over.
+    DeadlineExceeded,
     /// Somebody else committed at the same moment, again and again.
     Conflict,
     /// Storage or another service cannot be reached; it may be there again later.
@@ -45,6 +48,7 @@ pub struct Error {
     context: Vec<(&'static str, String)>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     retryable: bool,
+    retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -57,7 +61,21 @@ impl Error {
             context: Vec::new(),
             source: None,
             retryable,
+            retry_after: None,
         }
+    }
+
+    /// Says that the same request may succeed after some time.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retryable = true;
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// When the same request may succeed, if that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Adds a fact that helps to find the cause, such as a dataset's name.
@@ -86,6 +104,7 @@ impl Error {
             context: self.context.clone(),
             source: None,
             retryable: self.retryable,
+            retry_after: self.retry_after,
         }
     }
 

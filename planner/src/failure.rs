@@ -72,7 +72,10 @@ fn unwrap_own(error: DataFusionError) -> Error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unwrap_own(*inner),
         DataFusionError::ArrowError(inner, _) => match *inner {
             arrow::error::ArrowError::ExternalError(source) => unwrap_own(DataFusionError::External(source)),
-            other => Error::new(ErrorKind::InvalidArgument, other.to_string()).with_source(other),
+            other => match out_of_disk(&other.to_string()) {
+                Some(error) => error.with_source(other),
+                None => Error::new(ErrorKind::InvalidArgument, other.to_string()).with_source(other),
+            },
         },
         other => {
             let (kind, message) = match other.find_root() {
@@ -82,9 +85,23 @@ fn unwrap_own(error: DataFusionError) -> Error {
                 ),
                 root => classify(root),
             };
+            if let Some(error) = out_of_disk(&message) {
+                return error.with_source(other);
+            }
             Error::new(kind, message).with_source(other)
         }
     }
+}
+
+/// Files of intermediate results have a limit, which the engine tells as a failure of the file.
+fn out_of_disk(message: &str) -> Option<Error> {
+    message.contains("used disk space during the spilling process").then(|| {
+        Error::new(
+            ErrorKind::ResourceExhausted,
+            "the statement needs more disk space for intermediate results than it may have (query.spill_limit): read fewer \
+             rows or columns, filter before joining and sorting, or add a LIMIT",
+        )
+    })
 }
 
 fn classify(error: &DataFusionError) -> (ErrorKind, String) {
@@ -98,7 +115,11 @@ fn classify(error: &DataFusionError) -> (ErrorKind, String) {
         DataFusionError::NotImplemented(_) => (ErrorKind::Unsupported, text()),
         DataFusionError::ResourcesExhausted(_) => (
             ErrorKind::ResourceExhausted,
-            format!("the statement needs more memory than it may have: {}", text()),
+            format!(
+                "the statement needs more memory than it may have: read fewer rows or columns, filter before joining, or try \
+                 again when the node is less busy ({})",
+                text()
+            ),
         ),
         // Arithmetic overflow, a failed cast, division by zero: values that the statement cannot work on.
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {

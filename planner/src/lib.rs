@@ -9,6 +9,7 @@
 //! Nothing here knows a protocol: `flight` and `control` call [`Planner`], and the control plane implements
 //! [`DatasetCatalog`].
 
+mod budget;
 mod catalog;
 mod clock;
 mod compute;
@@ -36,9 +37,11 @@ mod spool;
 mod statement;
 mod subject;
 mod summary;
+mod system;
 mod table;
 mod update;
 
+pub use budget::Usage;
 pub use catalog::{Access, DatasetCatalog, DatasetEntry, PinnedDataset};
 pub use clock::Clock;
 pub use describe::{ForeignKey, TableDescription};
@@ -52,4 +55,5 @@ pub use request::{PlanRequest, Query, SessionOptions};
 pub use rewrite::{Rewrite, RewriteOutcome};
 pub use statement::{BatchStream, Part, Pin, Statement};
 pub use subject::Subject;
+pub use system::{SYSTEM_SCHEMA, SystemTableSource};
 pub use update::{Update, UpdateOutcome};

@@ -27,6 +27,7 @@ use crate::resolve::Resolver;
 use crate::session::Engine;
 use crate::statement::is_repeatable;
 use crate::summary::{DatasetSummary, SummaryCache};
+use crate::system::{Datasets, SystemTableSource};
 use crate::update::{NewRows, Planned};
 use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
@@ -52,6 +53,12 @@ pub struct PlannerOptions {
     pub parallelism: usize,
     /// Where the system time of new blocks comes from.
     pub clock: Clock,
+    /// Memory of one statement, in bytes; no more than all have unless set.
+    pub statement_memory_limit: Option<usize>,
+    /// Bytes of intermediate results that one statement may have in files.
+    pub statement_spill_limit: u64,
+    /// Tables of the schema `system`, besides `system.datasets`.
+    pub system_tables: Vec<Arc<dyn SystemTableSource>>,
     /// Whether small slices are merged in the background after ingests, see [`Planner::compact`].
     pub compact_in_background: bool,
 }
@@ -64,6 +71,9 @@ impl Default for PlannerOptions {
             spill_dir: None,
             parallelism,
             clock: Clock::system(),
+            statement_memory_limit: None,
+            statement_spill_limit: 64 << 30,
+            system_tables: Vec::new(),
             compact_in_background: true,
         }
     }
@@ -85,6 +95,7 @@ struct Shared {
     compact_in_background: bool,
     clock: Clock,
     ingest: Ingest,
+    system: Vec<Arc<dyn SystemTableSource>>,
 }
 
 impl Planner {
@@ -96,6 +107,11 @@ impl Planner {
         let engine = Engine::new(&options)?;
         let summaries = Arc::new(SummaryCache::default());
         let clock = options.clock.clone();
+        let mut system = options.system_tables;
+        system.push(Arc::new(Datasets {
+            catalog: Arc::clone(&catalog),
+            summaries: Arc::clone(&summaries),
+        }));
         let indexes = Arc::new(ReadIndexes::new(engine.compute.clone(), options.clock.clone()));
         let ingest = Ingest::new(Services {
             catalog: Arc::clone(&catalog),
@@ -115,6 +131,7 @@ impl Planner {
                 compact_in_background: options.compact_in_background,
                 clock,
                 ingest,
+                system,
             }),
         })
     }
@@ -140,6 +157,11 @@ impl Planner {
     /// Those of [`Self::plan`]; `InvalidArgument` for parameters that do not fit.
     pub async fn plan_request(&self, request: PlanRequest) -> Result<Statement> {
         plan(Arc::clone(&self.shared), request).await
+    }
+
+    /// Memory that running statements use and may use, in bytes.
+    pub fn memory(&self) -> (usize, usize) {
+        self.shared.engine.memory()
     }
 
     /// Takes rows into a dataset. When it returns, they are durable in storage and part of the chain; when it fails,
@@ -388,6 +410,7 @@ impl Shared {
             descriptions: &self.descriptions,
             indexes: &self.indexes,
             subject,
+            system: &self.system,
             pins,
         };
         let pins = resolver.register(session, &query.statement).await?;

@@ -13,6 +13,7 @@ use crate::functions::{self, Call};
 use crate::read_index::ReadIndexes;
 use crate::session::Engine;
 use crate::summary::{DatasetSummary, SummaryCache};
+use crate::system::{SYSTEM_SCHEMA, SystemProvider, SystemTableSource};
 use crate::table::DatasetTable;
 use crate::{
     Access, CATALOG, DatasetCatalog, DatasetEntry, Error, ErrorKind, Pin, PinnedDataset, Result, Subject, TableName,
@@ -32,13 +33,14 @@ pub(crate) struct Resolver<'a> {
     pub(crate) descriptions: &'a Arc<Descriptions>,
     pub(crate) indexes: &'a Arc<ReadIndexes>,
     pub(crate) subject: &'a Subject,
+    pub(crate) system: &'a [Arc<dyn SystemTableSource>],
     pub(crate) pins: Option<&'a [Pin]>,
 }
 
 impl Resolver<'_> {
     /// Registers every dataset that a statement names with its session; gives their pins, in the order of identity.
     pub(crate) async fn register(&self, session: &mut SessionState, statement: &SqlStatement) -> Result<Vec<Pin>> {
-        let mut tables = Tables::default();
+        let mut tables = Tables::new(self.subject);
         let mut pins = Pins::default();
         let mut calls = HashMap::new();
         for call in functions::calls(session, statement)? {
@@ -57,6 +59,14 @@ impl Resolver<'_> {
                 lists_tables = true;
                 continue;
             }
+            if reference
+                .schema()
+                .is_some_and(|schema| schema.eq_ignore_ascii_case(SYSTEM_SCHEMA))
+            {
+                let table = self.system_table(reference.table())?;
+                tables.insert_system(&self.resolved(&reference).0, table);
+                continue;
+            }
             let name = TableName::parse(reference.catalog(), reference.schema(), reference.table())?;
             let mut dataset = match self.pinned(&name).await {
                 Ok(dataset) => dataset,
@@ -69,6 +79,9 @@ impl Resolver<'_> {
         }
         if lists_tables {
             self.list_all(&mut tables).await?;
+            for table in self.system {
+                tables.insert_system(SYSTEM_SCHEMA, table);
+            }
         }
         let mut memory = MemoryCatalogProvider::new();
         tables.register(&mut memory)?;
@@ -76,6 +89,16 @@ impl Resolver<'_> {
             .catalog_list()
             .register_catalog(CATALOG.to_owned(), Arc::new(memory));
         Ok(pins.0.into_values().collect())
+    }
+
+    /// A table that the node itself makes up.
+    fn system_table(&self, name: &str) -> Result<&Arc<dyn SystemTableSource>> {
+        let found = self.system.iter().find(|table| table.name().eq_ignore_ascii_case(name));
+        found.ok_or_else(|| {
+            let known: Vec<&str> = self.system.iter().map(|table| table.name()).collect();
+            Error::new(ErrorKind::NotFound, format!("there is no system table \"{name}\""))
+                .with_context("tables", known.join(", "))
+        })
     }
 
     /// The dataset that a table function is called for.
@@ -143,7 +166,7 @@ impl Resolver<'_> {
 
     /// `information_schema` shows every table. Those that the statement does not read are known by name, and described only
     /// when somebody looks at their columns.
-    async fn list_all(&self, tables: &mut Tables) -> Result<()> {
+    async fn list_all(&self, tables: &mut Tables<'_>) -> Result<()> {
         for entry in self.catalog.names(self.subject, None).await? {
             let account = entry
                 .alias
@@ -224,12 +247,28 @@ impl Pins {
     }
 }
 
-#[derive(Default)]
-struct Tables {
+struct Tables<'a> {
+    subject: &'a Subject,
     by_schema: BTreeMap<String, Schema>,
 }
 
-impl Tables {
+impl<'a> Tables<'a> {
+    fn new(subject: &'a Subject) -> Self {
+        Self {
+            subject,
+            by_schema: BTreeMap::new(),
+        }
+    }
+
+    fn insert_system(&mut self, schema: &str, table: &Arc<dyn SystemTableSource>) {
+        let provider = Arc::new(SystemProvider {
+            table: Arc::clone(table),
+            subject: self.subject.clone(),
+        });
+        let system = &mut self.by_schema.entry(schema.to_owned()).or_default().system;
+        system.insert(table.name().to_owned(), provider);
+    }
+
     fn insert(&mut self, (schema, table): (String, String), provider: Arc<DatasetTable>) {
         let opened = &mut self.by_schema.entry(schema).or_default().opened;
         opened.entry(table).or_insert(provider);

@@ -12,6 +12,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionConfig;
 use jetway_odf::storage::DatasetStorage;
 
+use crate::budget::Budget;
 use crate::compute::Compute;
 use crate::{CATALOG, PlannerOptions, Result, SessionOptions, Subject};
 
@@ -26,6 +27,7 @@ const NAMED_CONSUMERS: usize = 5;
 pub(crate) struct Engine {
     base: SessionState,
     pub(crate) compute: Compute,
+    memory_limit: usize,
 }
 
 impl Engine {
@@ -39,6 +41,14 @@ impl Engine {
             FairSpillPool::new(options.memory_limit),
             std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN),
         );
+        let budget = Budget {
+            memory: options
+                .statement_memory_limit
+                .unwrap_or(options.memory_limit)
+                .min(options.memory_limit),
+            spill: options.statement_spill_limit,
+            spill_dir: options.spill_dir.clone(),
+        };
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
@@ -48,7 +58,8 @@ impl Engine {
             .with_target_partitions(options.parallelism.max(1))
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
-            .with_batch_size(BATCH_ROWS);
+            .with_batch_size(BATCH_ROWS)
+            .with_extension(Arc::new(budget));
         let settings = config.options_mut();
         // The declared type of a column is the one that is read: views would have to be turned into plain arrays again
         // for nearly every client.
@@ -60,7 +71,11 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_default_features()
             .build();
-        Ok(Self { base, compute })
+        Ok(Self {
+            base,
+            compute,
+            memory_limit: options.memory_limit,
+        })
     }
 
     /// A state for one statement of a subject, with no tables yet. The subject's own account is the default schema unless the
@@ -109,6 +124,11 @@ impl Engine {
     /// The functions that statements may call on each row, in no order.
     pub(crate) fn functions(&self) -> impl Iterator<Item = Arc<ScalarUDF>> {
         self.base.scalar_functions().values().map(Arc::clone)
+    }
+
+    /// Memory that is used and may be used, in bytes.
+    pub(crate) fn memory(&self) -> (usize, usize) {
+        (self.runtime().memory_pool.reserved(), self.memory_limit)
     }
 
     pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {

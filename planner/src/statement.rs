@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jetway_odf::identity::{DatasetId, Multihash};
 use serde::{Deserialize, Serialize};
 
+use crate::budget::{Budget, Usage};
 use crate::compute::Compute;
 use crate::parameters::Repeated;
+use crate::system::is_light;
 use crate::{Error, ErrorKind, Result};
 
 mod parts;
@@ -161,15 +163,28 @@ impl Statement {
     /// # Errors
     /// Here and in the stream: whatever the kinds of [`Error`] say.
     pub async fn execute(&self) -> Result<BatchStream> {
+        self.execute_as(&Usage::default()).await
+    }
+
+    /// Whether running it takes next to nothing, so that it need not wait until others are done.
+    pub fn is_light(&self) -> bool {
+        self.repeated.is_none() && is_light(&self.plan)
+    }
+
+    /// Starts running, as [`Self::execute`] does, and counts what it uses.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn execute_as(&self, usage: &Usage) -> Result<BatchStream> {
         let Some(repeated) = self.repeated.clone() else {
-            return self.run(self.plan.clone()).await;
+            return self.run(self.plan.clone(), usage).await;
         };
-        let session = self.session.clone();
+        let (session, usage) = (self.session.clone(), usage.clone());
         let (schema, declared) = (self.schema(), self.schema());
         let runs = stream::iter(0..repeated.rows()).then(move |row| {
-            let (session, repeated) = (session.clone(), Arc::clone(&repeated));
+            let (session, usage, repeated) = (session.clone(), usage.clone(), Arc::clone(&repeated));
             async move {
-                let batches = start(&session, &repeated.plan(&session, row)?).await?;
+                let batches = start(&session, &repeated.plan(&session, row)?, &usage).await?;
                 Ok::<_, Error>(batches.map_err(Error::from))
             }
         });
@@ -177,11 +192,11 @@ impl Statement {
         Ok(BatchStream::new(schema, self.compute.run_ahead(batches)))
     }
 
-    async fn run(&self, plan: LogicalPlan) -> Result<BatchStream> {
-        let session = self.session.clone();
+    async fn run(&self, plan: LogicalPlan, usage: &Usage) -> Result<BatchStream> {
+        let (session, usage) = (self.session.clone(), usage.clone());
         let (schema, declared) = (self.schema(), self.schema());
         // Planning opens no slice, but it computes; and what a plan spawns has to run where it was started.
-        let started = self.compute.spawn(async move { start(&session, &plan).await });
+        let started = self.compute.spawn(async move { start(&session, &plan, &usage).await });
         let batches = started.join().await??;
         let batches = batches.map(move |batch| declare(batch?, &declared));
         Ok(BatchStream::new(schema, self.compute.run_ahead(batches)))
@@ -189,9 +204,13 @@ impl Statement {
 }
 
 /// Starts an optimized plan; the session's own entrance would optimize it once more.
-async fn start(session: &SessionState, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
+async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Result<SendableRecordBatchStream> {
     let physical = session.query_planner().create_physical_plan(plan, session).await?;
-    Ok(execute_stream(physical, session.task_ctx())?)
+    let mut context = TaskContext::from(session);
+    if let Some(budget) = session.config().get_extension::<Budget>() {
+        context = context.with_runtime(budget.runtime(session.runtime_env(), usage)?);
+    }
+    Ok(execute_stream(physical, Arc::new(context))?)
 }
 
 /// A schema with nulls where the other one has them as well.

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    account, add, compact, config, delete, gc, ingest, inspect, list, log, pull, push, reindex, rename, reset, serve,
-    set_watermark, sql, tail, token, verify,
+    account, add, compact, config, delete, gc, ingest, inspect, list, log, pull, push, queries, reindex, rename, reset,
+    serve, set_watermark, sql, tail, token, verify,
 };
 
 /// How long background threads may take once a command is done.
@@ -42,6 +42,7 @@ pub struct Cli {
 enum Command {
     Serve(serve::Args),
     Sql(sql::Args),
+    Queries(queries::Args),
     Ingest(ingest::Args),
     Add(add::Args),
     List(list::Args),
@@ -102,6 +103,7 @@ fn run(cli: Cli) -> Result<()> {
         match cli.command {
             Command::Serve(args) => Box::pin(serve::run(args)).await,
             Command::Sql(args) => Box::pin(sql::run(args)).await,
+            Command::Queries(args) => Box::pin(queries::run(args)).await,
             Command::Ingest(args) => Box::pin(ingest::run(args)).await,
             Command::Add(args) => Box::pin(add::run(args)).await,
             Command::Pull(args) => Box::pin(pull::run(args)).await,

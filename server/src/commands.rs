@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod pull;
 pub(crate) mod push;
+pub(crate) mod queries;
 pub(crate) mod reindex;
 pub(crate) mod rename;
 pub(crate) mod reset;

@@ -34,15 +34,36 @@ pub(crate) fn install() -> Result<PrometheusHandle> {
     Ok(handle)
 }
 
-/// Everything recorded so far, in Prometheus' text format.
-pub(crate) fn render(handle: &PrometheusHandle) -> String {
+/// Everything recorded so far, and the memory that statements use and may use, in Prometheus' text format.
+pub(crate) fn render(handle: &PrometheusHandle, (used, limit): (usize, usize)) -> String {
     record_process();
+    ::metrics::gauge!("jetway_query_memory_bytes").set(used as f64);
+    ::metrics::gauge!("jetway_query_memory_limit_bytes").set(limit as f64);
     handle.render()
 }
 
 fn describe() {
     ::metrics::describe_gauge!("jetway_info", "Version of the node, as a label");
     ::metrics::gauge!("jetway_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    ::metrics::describe_gauge!(
+        "jetway_query_memory_bytes",
+        "Memory that running statements have reserved"
+    );
+    ::metrics::describe_gauge!(
+        "jetway_query_memory_limit_bytes",
+        "Memory that running statements may reserve"
+    );
+    ::metrics::describe_gauge!("jetway_queries_running", "Statements that run");
+    ::metrics::describe_gauge!("jetway_queries_queued", "Statements that wait for their turn");
+    ::metrics::describe_histogram!(
+        "jetway_query_queue_seconds",
+        "How long statements waited for their turn"
+    );
+    ::metrics::describe_counter!("jetway_queries_total", "Statements that ended, by how");
+    ::metrics::describe_counter!(
+        "jetway_queries_refused_total",
+        "Statements that were refused because the node was busy"
+    );
     ::metrics::describe_gauge!("process_resident_memory_bytes", "Memory that the process has in RAM");
     ::metrics::describe_gauge!(
         "process_resident_memory_peak_bytes",

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use futures::FutureExt;
 use jetway_control::http::{Readiness, Router, System, Transfers};
 use jetway_control::{AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, StorageCatalog};
-use jetway_flight::{FlightGateway, FlightOptions, TicketKey, WebOrigins};
+use jetway_flight::{AdmissionOptions, FlightGateway, FlightOptions, Queries, TicketKey, WebOrigins};
 use jetway_planner::{DatasetCatalog, Planner, PlannerOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -88,7 +88,10 @@ impl Node {
         let authentication = Authentication::new(accounts.clone(), access_tokens, login_tokens);
 
         let catalog = Arc::new(open_catalog(config).await?);
-        let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, planner_options(config))?;
+        let queries = Queries::new(config.query.history.get());
+        let mut planner_options = planner_options(config);
+        planner_options.system_tables.push(Arc::new(queries.clone()));
+        let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, planner_options)?;
         let ticket_key = TicketKey::new(&node_key.derive("flight ticket, version 1"))?;
         let transfers = Transfers {
             catalog: Arc::clone(&catalog),
@@ -97,7 +100,11 @@ impl Node {
             max_upload: config.http.max_upload.bytes(),
         };
         let authenticator = Arc::new(ControlAuthenticator(authentication));
-        let gateway = FlightGateway::new(planner, authenticator, flight_options(config, ticket_key)?);
+        let gateway = FlightGateway::new(
+            planner.clone(),
+            authenticator,
+            flight_options(config, ticket_key, queries)?,
+        );
 
         // The last step that can fail: a password that was generated must be handed out.
         let first_admin =
@@ -134,7 +141,7 @@ impl Node {
             tls: identity.is_some(),
             readiness: readiness.clone(),
             storage: Arc::new(move || check_storage(Arc::clone(&catalog)).boxed()),
-            metrics: Arc::new(move || crate::metrics::render(&metrics)),
+            metrics: Arc::new(move || crate::metrics::render(&metrics, planner.memory())),
         };
         let router = jetway_control::http::router(system).merge(jetway_control::http::transfer_router(transfers));
         let tls = identity.is_some();
@@ -211,13 +218,34 @@ pub(crate) fn planner_options(config: &Config) -> PlannerOptions {
         .map_or_else(|| memory::available() / 2, |limit| limit.bytes());
     PlannerOptions {
         memory_limit: usize::try_from(memory).unwrap_or(usize::MAX),
+        statement_memory_limit: Some(statement_memory(config, memory)),
+        statement_spill_limit: config.query.spill_limit.bytes(),
         spill_dir: config.query.spill_dir.clone(),
         parallelism: config.query.parallelism.map_or(cores, |count| count.get()),
         ..PlannerOptions::default()
     }
 }
 
-fn flight_options(config: &Config, ticket_key: TicketKey) -> Result<FlightOptions> {
+/// Memory of one statement, in bytes, if all have `all`: several large ones fit, and none is too small to sort.
+fn statement_memory(config: &Config, all: u64) -> usize {
+    const LEAST: u64 = 64 << 20;
+    let configured = config.query.statement_memory_limit.map(|limit| limit.bytes());
+    usize::try_from(configured.unwrap_or_else(|| (all / 4).max(LEAST))).unwrap_or(usize::MAX)
+}
+
+/// How many statements run and wait.
+fn admission(config: &Config) -> AdmissionOptions {
+    let (query, defaults) = (&config.query, AdmissionOptions::default());
+    let concurrency = query.concurrency.map_or(defaults.concurrency, |count| count.get());
+    AdmissionOptions {
+        concurrency,
+        per_account: query.concurrency_per_account.map_or(concurrency, |count| count.get()),
+        queue_length: query.queue_length.get(),
+        queue_timeout: query.queue_timeout.duration(),
+    }
+}
+
+fn flight_options(config: &Config, ticket_key: TicketKey, queries: Queries) -> Result<FlightOptions> {
     let flight = &config.flight;
     let max_upload_message = usize::try_from(flight.max_upload_message.bytes())
         .ok()
@@ -227,6 +255,11 @@ fn flight_options(config: &Config, ticket_key: TicketKey) -> Result<FlightOption
         ticket_ttl: flight.ticket_lifetime.duration(),
         prepared_ttl: flight.prepared_lifetime.duration(),
         max_upload_message,
+        queries,
+        admission: admission(config),
+        query_timeout: config.query.timeout.map(|time| time.duration()),
+        max_result_rows: config.query.max_result_rows.map(|count| count.get() as u64),
+        max_result_bytes: config.query.max_result_bytes.map(|size| size.bytes()),
         ..FlightOptions::new(ticket_key)
     })
 }

@@ -18,7 +18,7 @@ use crate::Result;
 use crate::call::Call;
 use crate::decode::{Upload, decode_upload};
 use crate::parameters;
-use crate::queries::QueryId;
+use crate::queries::{self, QueryId};
 use crate::ticket::{Purpose, Ticket, TicketTag};
 use crate::wire::schema_bytes;
 
@@ -123,11 +123,16 @@ pub(super) async fn run_update(
         let rows = decode_upload(first, upload, call.shared.options.max_upload_message).await?;
         if !rows.schema().fields().is_empty() {
             request.parameters = None;
-            let outcome = planner.update_rows(request, rows, key).await?;
+            let active = call.begin(QueryId::unique(), &request.query)?;
+            let work = planner.update_rows(request, rows, key);
+            let outcome = queries::change(active, &call.shared.admission, work, |outcome| outcome.rows).await?;
             return Ok(update::answer(&outcome));
         }
     }
-    Ok(update::answer(&planner.update(request, key).await?))
+    let active = call.begin(QueryId::unique(), &request.query)?;
+    let work = planner.update(request, key);
+    let outcome = queries::change(active, &call.shared.admission, work, |outcome| outcome.rows).await?;
+    Ok(update::answer(&outcome))
 }
 
 /// DoPut of parameters. Some clients send it always; without parameters there is nothing to do.

@@ -9,7 +9,7 @@ use prost::Message;
 use super::{info, refuse_transaction, update};
 use crate::call::Call;
 use crate::parameters;
-use crate::queries::QueryId;
+use crate::queries::{self, Meter, QueryId};
 use crate::ticket::{Purpose, Ticket};
 use crate::{Error, ErrorKind, Result, WireProfile};
 
@@ -96,7 +96,9 @@ pub(super) async fn plan_flight(call: &Call, request: PlanRequest, descriptor: F
     let (request, statement) = match plan_any(call, request.clone()).await? {
         Planned::Query(statement) => (request, statement),
         Planned::Update(update) => {
-            let outcome = update.run(call.idempotency_key.clone()).await?;
+            let active = call.begin(QueryId::unique(), &request.query)?;
+            let work = update.run(call.idempotency_key.clone());
+            let outcome = queries::change(active, &call.shared.admission, work, |outcome| outcome.rows).await?;
             update::answer(&outcome);
             let request = count(call, outcome.rows);
             let statement = plan(call, request.clone()).await?;
@@ -105,11 +107,13 @@ pub(super) async fn plan_flight(call: &Call, request: PlanRequest, descriptor: F
     };
     let options = &call.shared.options;
     let expires = call.now() + options.ticket_ttl;
+    let id = QueryId::unique();
+    call.planned(id, &request.query);
     let ticket = Ticket {
         query: request.query,
         parameters: request.parameters.as_ref().map(parameters::encode_batch).transpose()?,
         session: request.session,
-        id: QueryId::unique(),
+        id,
         pins: statement.pins().to_vec(),
         profile: call.profile,
         account: call.subject.name().as_str().to_owned(),
@@ -122,22 +126,47 @@ pub(super) async fn plan_flight(call: &Call, request: PlanRequest, descriptor: F
     info::flight_info(&schema, descriptor, ticket.into(), Some(expires))
 }
 
-/// DoGet: starts the statement of a ticket. Gives the schema of the wire, the rows and how they are sent.
-pub(super) async fn fetch(call: &Call, handle: &[u8]) -> Result<(SchemaRef, BatchStream, WireProfile)> {
+/// What DoGet sends.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// The schema of the wire.
+    pub(super) schema: SchemaRef,
+    pub(super) rows: BatchStream,
+    pub(super) profile: WireProfile,
+    pub(super) meter: Meter,
+}
+
+/// DoGet: starts the statement of a ticket. It runs when it is its turn, inside of the stream.
+pub(super) async fn fetch(call: &Call, handle: &[u8]) -> Result<Fetched> {
     let options = &call.shared.options;
     let now = call.now();
     let (ticket, tag) = Ticket::open(handle, &options.ticket_key, Purpose::Fetch, &call.subject, now)?;
-    let statement = match call.shared.plans.get(&tag) {
-        Some(statement) => statement,
+    let active = call.begin(ticket.id, &ticket.query)?;
+    let meter = active.meter();
+    let planned = match call.shared.plans.get(&tag) {
+        Some(statement) => Ok(statement),
         None => {
             let values = ticket.parameters.as_ref().map(parameters::decode).transpose()?;
             let request = PlanRequest::new(&call.subject, ticket.query)
                 .with_session(ticket.session)
                 .with_parameters(values)
                 .with_pins(ticket.pins);
-            call.shared.planner.plan_request(request).await?
+            call.shared.planner.plan_request(request).await.map_err(Error::from)
+        }
+    };
+    let statement = match planned {
+        Ok(statement) => statement,
+        Err(error) => {
+            active.fail(&error);
+            return Err(error);
         }
     };
     let schema = ticket.profile.schema(&statement.schema());
-    Ok((schema, statement.execute().await?, ticket.profile))
+    let rows = queries::run(statement, None, active, &call.shared.admission, options.result_limits());
+    Ok(Fetched {
+        schema,
+        rows,
+        profile: ticket.profile,
+        meter,
+    })
 }

@@ -7,16 +7,15 @@ use jetway_planner::{Query, UpdateOutcome};
 use super::{ingest, refuse_transaction};
 use crate::Result;
 use crate::call::Call;
+use crate::queries::{self, QueryId};
 
 /// Runs the statement. The answer means that what it changed is durable.
 pub(super) async fn statement(call: &Call, command: &CommandStatementUpdate) -> Result<PutResult> {
     refuse_transaction(command.transaction_id.as_ref())?;
     let request = call.plan_request(Query::Sql(command.query.clone()));
-    let outcome = call
-        .shared
-        .planner
-        .update(request, call.idempotency_key.clone())
-        .await?;
+    let active = call.begin(QueryId::unique(), &request.query)?;
+    let work = call.shared.planner.update(request, call.idempotency_key.clone());
+    let outcome = queries::change(active, &call.shared.admission, work, |outcome| outcome.rows).await?;
     Ok(answer(&outcome))
 }
 

@@ -9,6 +9,7 @@ use jetway_planner::BatchStream;
 use tokio::sync::mpsc::Sender;
 
 use super::{MessageEncoder, MessageLimits, Packer, StreamMessage};
+use crate::queries::Meter;
 use crate::task_stream::TaskStream;
 use crate::{Error, ErrorKind, Result, WireProfile};
 
@@ -32,12 +33,14 @@ pub(crate) fn encode_stream(
     profile: WireProfile,
     limits: MessageLimits,
     times: StreamTimes,
+    meter: Option<Meter>,
 ) -> TaskStream<StreamMessage, Error> {
     let lost = |lost| Error::internal("the task that computes rows died").with_source(lost);
     TaskStream::spawn(AHEAD, lost, move |messages| {
         let outlet = Outlet {
             messages,
             stalled: times.stalled,
+            meter,
         };
         Box::pin(run(schema, rows, profile, limits, times.heartbeat, outlet))
     })
@@ -79,6 +82,7 @@ async fn run(
 struct Outlet {
     messages: Sender<StreamMessage>,
     stalled: Duration,
+    meter: Option<Meter>,
 }
 
 impl Outlet {
@@ -93,8 +97,23 @@ impl Outlet {
 
     async fn send(&self, message: StreamMessage) -> Result<()> {
         let bytes = (message.header.len() + message.body_len()) as u64;
-        match tokio::time::timeout(self.stalled, self.messages.send(message)).await {
+        // A client that takes nothing must not keep a query alive that was stopped.
+        let stopped = async {
+            match &self.meter {
+                Some(meter) => meter.stopped().await,
+                None => std::future::pending().await,
+            }
+        };
+        let sent = tokio::select! {
+            biased;
+            sent = tokio::time::timeout(self.stalled, self.messages.send(message)) => sent,
+            why = stopped => return Err(why),
+        };
+        match sent {
             Ok(Ok(())) => {
+                if let Some(meter) = &self.meter {
+                    meter.bytes(bytes);
+                }
                 metrics::counter!("jetway_flight_bytes_out_total").increment(bytes);
                 Ok(())
             }

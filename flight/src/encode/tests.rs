@@ -149,10 +149,11 @@ fn dictionaries_unfold_in_pieces() {
 /// Trap 11.
 #[tokio::test]
 async fn results_without_rows_or_columns_have_a_schema() {
-    let messages: Vec<StreamMessage> = encode_stream(text_schema(), rows(vec![]), WireProfile::default(), SMALL, TIMES)
-        .try_collect()
-        .await
-        .unwrap();
+    let messages: Vec<StreamMessage> =
+        encode_stream(text_schema(), rows(vec![]), WireProfile::default(), SMALL, TIMES, None)
+            .try_collect()
+            .await
+            .unwrap();
     assert_eq!(messages.len(), 1);
     assert_eq!(
         &Schema::try_from(&FlightData::from(messages[0].clone())).unwrap(),
@@ -163,7 +164,7 @@ async fn results_without_rows_or_columns_have_a_schema() {
     let options = RecordBatchOptions::new().with_row_count(Some(7));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&none), vec![], &options).unwrap();
     let input = BatchStream::new(Arc::clone(&none), stream::iter([Ok(batch.clone()), Ok(batch)]));
-    let messages = encode_stream(none, input, WireProfile::default(), SMALL, TIMES)
+    let messages = encode_stream(none, input, WireProfile::default(), SMALL, TIMES, None)
         .try_collect()
         .await
         .unwrap();
@@ -186,6 +187,7 @@ async fn failures_of_the_plan_end_the_stream_with_an_error() {
         WireProfile::default(),
         SMALL,
         TIMES,
+        None,
     );
     let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
     assert_eq!(
@@ -195,7 +197,7 @@ async fn failures_of_the_plan_end_the_stream_with_an_error() {
 
     // A panic is no clean end either.
     let dies = BatchStream::new(text_schema(), stream::once(async { panic!("in the plan") }));
-    let stream = encode_stream(text_schema(), dies, WireProfile::default(), SMALL, TIMES);
+    let stream = encode_stream(text_schema(), dies, WireProfile::default(), SMALL, TIMES, None);
     assert_eq!(
         stream.try_collect::<Vec<_>>().await.unwrap_err().kind(),
         ErrorKind::Internal
@@ -220,6 +222,7 @@ async fn slow_plans_send_heartbeats_and_slow_rows_do_not_wait_for_more() {
         WireProfile::default(),
         SMALL,
         times,
+        None,
     );
     let mut seen = Vec::new();
     while let Some(message) = stream.next().await {
@@ -250,6 +253,7 @@ async fn a_client_that_does_not_read_is_given_up() {
         WireProfile::default(),
         SMALL,
         times,
+        None,
     );
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut last = None;
@@ -280,6 +284,7 @@ async fn dropping_the_stream_stops_the_plan() {
         WireProfile::default(),
         SMALL,
         TIMES,
+        None,
     );
     stream.next().await.unwrap().unwrap();
     drop(stream);

@@ -50,7 +50,7 @@ async fn catalogs_schemas_types_and_info() {
         ["SYSTEM TABLE", "TABLE", "VIEW"]
     );
     for (catalog, filter, expected) in [
-        (None, None, vec!["alice", "information_schema", "public"]),
+        (None, None, vec!["alice", "information_schema", "public", "system"]),
         (Some("jetway"), Some("%li%"), vec!["alice", "public"]),
         (Some("jetway"), Some("al_ce"), vec!["alice"]),
         (None, Some("bob"), vec![]),

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::keywords::{
 use jetway_odf::identity::AccountName;
 
 use super::{Arc, DatasetId, DatasetKind, Planner, Result, SchemaRef, Subject};
-use crate::{Access, TableDescription};
+use crate::{Access, SYSTEM_SCHEMA, TableDescription};
 
 /// A dataset as a table of the SQL catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,11 @@ impl Planner {
                 });
             }
         }
+        tables.extend(self.shared.system.iter().map(|table| SystemTable {
+            schema: SYSTEM_SCHEMA.to_owned(),
+            name: table.name().to_owned(),
+            columns: table.schema(),
+        }));
         tables.sort_unstable_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
         Ok(tables)
     }

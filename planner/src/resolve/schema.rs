@@ -12,14 +12,16 @@ use jetway_odf::identity::DatasetId;
 
 use crate::describe::Descriptions;
 use crate::summary::SummaryCache;
+use crate::system::SystemProvider;
 use crate::table::DatasetTable;
 use crate::{Access, DatasetCatalog, ErrorKind, Subject};
 
-/// The datasets of an account that a statement reads and, if it reads `information_schema`, the names of all.
+/// The datasets of an account that a statement reads and, if it reads `information_schema`, the names of all; or system tables.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
     pub(super) opened: BTreeMap<String, Arc<DatasetTable>>,
     pub(super) listed: BTreeMap<String, ListedTable>,
+    pub(super) system: BTreeMap<String, Arc<SystemProvider>>,
 }
 
 /// A dataset that a statement does not read.
@@ -53,12 +55,20 @@ impl ListedTable {
 #[async_trait]
 impl SchemaProvider for Schema {
     fn table_names(&self) -> Vec<String> {
-        let names: BTreeSet<&String> = self.opened.keys().chain(self.listed.keys()).collect();
+        let names: BTreeSet<&String> = self
+            .opened
+            .keys()
+            .chain(self.listed.keys())
+            .chain(self.system.keys())
+            .collect();
         names.into_iter().cloned().collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         if let Some(table) = self.opened.get(name) {
+            return Ok(Some(Arc::clone(table) as Arc<dyn TableProvider>));
+        }
+        if let Some(table) = self.system.get(name) {
             return Ok(Some(Arc::clone(table) as Arc<dyn TableProvider>));
         }
         match self.listed.get(name) {
@@ -71,10 +81,13 @@ impl SchemaProvider for Schema {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
+        if self.system.contains_key(name) {
+            return Ok(Some(TableType::View));
+        }
         Ok(self.table_exist(name).then_some(TableType::Base))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.opened.contains_key(name) || self.listed.contains_key(name)
+        self.opened.contains_key(name) || self.listed.contains_key(name) || self.system.contains_key(name)
     }
 }

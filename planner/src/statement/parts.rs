@@ -10,6 +10,7 @@ use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 
 use super::{BatchStream, Statement};
+use crate::budget::Usage;
 use crate::table::DatasetTable;
 use crate::{Error, ErrorKind, Result};
 
@@ -54,6 +55,14 @@ impl Statement {
     /// # Errors
     /// Those of [`Self::execute`]; `InvalidArgument` when the statement has no parts.
     pub async fn execute_part(&self, part: Part) -> Result<BatchStream> {
+        self.execute_part_as(part, &Usage::default()).await
+    }
+
+    /// Starts running for the rows of one part, and counts what it uses.
+    ///
+    /// # Errors
+    /// Those of [`Self::execute_part`].
+    pub async fn execute_part_as(&self, part: Part, usage: &Usage) -> Result<BatchStream> {
         if self.only_scan().is_none() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -71,7 +80,7 @@ impl Statement {
             }
             other => Ok(Transformed::no(other)),
         });
-        self.run(plan.data()?).await
+        self.run(plan.data()?, usage).await
     }
 
     /// The one scan of a statement that only filters and computes, row by row.

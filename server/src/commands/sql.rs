@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use clap::ValueEnum;
 use futures::TryStreamExt;
 
-use crate::client::{Connection, explain};
+use crate::client::{Client, Connection, explain};
 
 pub(super) mod output;
 
@@ -51,7 +51,6 @@ pub(crate) enum Output {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let started = Instant::now();
     let statement = if args.statement == "-" {
         let mut text = String::new();
         std::io::stdin()
@@ -61,13 +60,24 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     } else {
         args.statement
     };
-    let mut client = args.connection.open().await?;
+    answer(
+        &mut args.connection.open().await?,
+        statement,
+        args.output,
+        args.max_rows,
+    )
+    .await
+}
+
+/// Prints the answer to a statement.
+pub(super) async fn answer(client: &mut Client, statement: String, output: Output, max_rows: usize) -> Result<()> {
+    let started = Instant::now();
     let info = client.execute(statement, None).await.map_err(explain)?;
     let schema = info
         .clone()
         .try_decode_schema()
         .context("the node announced a damaged schema")?;
-    let mut printer = Printer::new(args.output, SchemaRef::new(schema), args.max_rows);
+    let mut printer = Printer::new(output, SchemaRef::new(schema), max_rows);
     let mut stdout = std::io::BufWriter::new(std::io::stdout());
     'answer: for endpoint in info.endpoint {
         let Some(ticket) = endpoint.ticket else { continue };
@@ -80,7 +90,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     }
     let rows = printer.finish(&mut stdout)?;
     stdout.flush()?;
-    if args.output == Output::Table {
+    if output == Output::Table {
         let seconds = started.elapsed().as_secs_f64();
         writeln!(std::io::stderr(), "{rows}, {seconds:.2} s")?;
     }

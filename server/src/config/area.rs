@@ -182,6 +182,26 @@ area! {
         pub memory_limit: Option<ByteSize> = None,
         /// Folder to spill to. Unless set, one in the system's folder for temporary files.
         pub spill_dir: Option<PathBuf> = None,
+        /// Memory of one statement. Unless set, a quarter of memory_limit, but at least 64MiB.
+        pub statement_memory_limit: Option<ByteSize> = None,
+        /// Intermediate results that one statement may have in files at any one moment.
+        pub spill_limit: ByteSize = ByteSize::from_mib(64 << 10),
+        /// How many statements run at once. Unless set, four for each core, but at least 8. Others wait for their turn.
+        pub concurrency: Option<Count> = None,
+        /// How many statements of one account run at once. Unless set, as many as of all.
+        pub concurrency_per_account: Option<Count> = None,
+        /// How many statements wait; one more is refused, and may be sent again later.
+        pub queue_length: Count = Count::of(1000),
+        /// How long a statement waits for its turn before it is refused.
+        pub queue_timeout: Period = Period::from_seconds(60),
+        /// Longest time that a statement may take, with the time that it waits and that its client reads; any time unless set.
+        pub timeout: Option<Period> = None,
+        /// Most rows of a result; any number unless set.
+        pub max_result_rows: Option<Count> = None,
+        /// Largest result; any size unless set.
+        pub max_result_bytes: Option<ByteSize> = None,
+        /// How many queries that have ended system.queries shows.
+        pub history: Count = Count::of(1000),
         /// How many cores one statement uses. Unless set, all of them.
         pub parallelism: Option<Count> = None,
     }

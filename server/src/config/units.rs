@@ -121,6 +121,11 @@ impl fmt::Display for ByteSize {
 pub struct Count(std::num::NonZeroU32);
 
 impl Count {
+    /// A count, for defaults; at least 1.
+    pub(super) fn of(count: u32) -> Self {
+        Self(std::num::NonZeroU32::new(count).unwrap_or(std::num::NonZeroU32::MIN))
+    }
+
     /// The number.
     #[must_use]
     pub fn get(self) -> usize {

@@ -99,6 +99,7 @@ impl From<jetway_planner::Error> for Failure {
             ErrorKind::InvalidSql | ErrorKind::InvalidArgument | ErrorKind::SchemaMismatch | ErrorKind::Unsupported => {
                 StatusCode::BAD_REQUEST
             }
+            ErrorKind::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
             ErrorKind::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
             ErrorKind::Unavailable => return Self::unavailable(error),
             ErrorKind::Cancelled | ErrorKind::Corrupt | ErrorKind::Internal => return Self::internal(error),
