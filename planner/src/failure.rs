@@ -42,8 +42,20 @@ impl From<DataFusionError> for Error {
         if let (ErrorKind::Internal, DataFusionError::External(_)) = (kind, error.find_root()) {
             return unwrap_own(error);
         }
+        let message = match place(&error) {
+            Some(place) if kind == ErrorKind::InvalidSql && !message.contains(" at Line: ") => {
+                format!("{message} {place}")
+            }
+            _ => message,
+        };
         Self::new(kind, message).with_source(error)
     }
+}
+
+/// Where in the text the mistake is, if DataFusion knows.
+fn place(error: &DataFusionError) -> Option<String> {
+    let start = error.diagnostic()?.span?.start;
+    Some(format!("at Line: {}, Column: {}", start.line, start.column))
 }
 
 /// A statement that does not parse. The parser says where, but not when the text ends too early: then the place is its end.

@@ -123,6 +123,11 @@ impl Unbound {
     /// # Errors
     /// When it makes no sense for any types.
     pub(crate) async fn announce(self, session: &SessionState) -> Result<(SchemaRef, Repeated)> {
+        if self.types.iter().all(Option::is_some) {
+            let parameters = self.parameters();
+            let none = RecordBatch::new_empty(Arc::clone(&parameters));
+            return Ok((parameters, self.bind(session, Some(&none)).await?));
+        }
         let mut first = None;
         for guess in guesses() {
             let parameters = self.parameters_or(&guess);
@@ -133,7 +138,6 @@ impl Unbound {
             };
             match tried {
                 Ok(repeated) => return Ok((parameters, repeated)),
-                Err(error) if self.types.iter().all(Option::is_some) => return Err(error),
                 Err(error) => first = first.or(Some(error)),
             }
         }

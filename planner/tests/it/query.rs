@@ -40,6 +40,17 @@ async fn mistakes_get_the_right_kind_and_a_helpful_message() {
     for (sql, kind, words) in [
         ("SELEC 1", ErrorKind::InvalidSql, "Line: 1"),
         ("SELECT 1 FROM", ErrorKind::InvalidSql, "EOF"),
+        ("SELECT 1\n  FROM", ErrorKind::InvalidSql, "at Line: 2, Column: 7"),
+        (
+            "SELECT 1,\n  offst FROM flights",
+            ErrorKind::InvalidSql,
+            "did you mean 'flights.offset'",
+        ),
+        (
+            "SELECT 1,\n  offst FROM flights",
+            ErrorKind::InvalidSql,
+            "at Line: 2, Column: 3",
+        ),
         ("SELECT w FROM flights", ErrorKind::InvalidSql, "w"),
         ("SELECT nope(1)", ErrorKind::InvalidSql, "nope"),
         (
