@@ -3,7 +3,7 @@
 //! Storage is the truth: names come from the alias side files, and this process keeps an index over them. A dataset that
 //! another process made is found by listing the repository again when a name is missing.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use jetway_odf::codec::EncodedBlock;
 use jetway_odf::identity::{AccountName, DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::{DatasetKind, MetadataEvent};
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository};
-use jetway_planner::{Access, DatasetCatalog, Error, ErrorKind, PinnedDataset, Result, Subject, TableName};
+use jetway_planner::{Access, DatasetCatalog, DatasetEntry, Error, ErrorKind, PinnedDataset, Result, Subject, TableName};
 use tokio::sync::Mutex;
 
 mod index;
@@ -29,6 +29,12 @@ use repositories::Repositories;
 /// How long a listing of the repository, and the name of a dataset, count as fresh.
 const LISTING_AGE: Duration = Duration::from_secs(1);
 
+/// How many names are read again with each listing, so that it has every rename that another process made before it.
+const FEW_NAMES: usize = 256;
+
+/// How old names may be where there are more.
+const NAME_AGE: Duration = Duration::from_secs(60);
+
 /// How many side files and heads are read at the same time.
 const CONCURRENT_READS: usize = 16;
 
@@ -38,12 +44,11 @@ const CONCURRENT_READS: usize = 16;
 /// at the same moment, both datasets exist, one of them keeps the name in each process, and both are found by DID.
 #[derive(Debug)]
 pub struct StorageCatalog {
-    repositories: Repositories,
-    /// Owner of datasets whose alias names no account.
-    default_account: AccountName,
-    index: Index,
+    names: Arc<Names>,
     /// When the repository was last listed; held while it is.
     listed_at: Mutex<Option<Instant>>,
+    /// Held while names are read again in the background.
+    reading: Arc<Mutex<()>>,
 }
 
 impl StorageCatalog {
@@ -61,10 +66,13 @@ impl StorageCatalog {
 
     fn over(repositories: Repositories, default_account: AccountName) -> Self {
         Self {
-            repositories,
-            default_account,
-            index: Index::default(),
+            names: Arc::new(Names {
+                repositories,
+                default_account,
+                index: Index::default(),
+            }),
             listed_at: Mutex::new(None),
+            reading: Arc::default(),
         }
     }
 
@@ -73,7 +81,7 @@ impl StorageCatalog {
     /// # Errors
     /// `Unavailable` when it does not.
     pub async fn check(&self) -> Result<()> {
-        self.repositories.check().await
+        self.names.repositories.check().await
     }
 
     /// Every dataset by its names, ordered by account and name, whatever state its chain is in. Reads names only.
@@ -81,7 +89,7 @@ impl StorageCatalog {
     /// # Errors
     /// When storage does not answer.
     pub async fn registered(&self, _subject: &Subject) -> Result<Vec<RegisteredDataset>> {
-        let ids = self.repositories.list_with_damaged().await?;
+        let ids = self.names.repositories.list_with_damaged().await?;
         let aliases = stream::iter(ids)
             .map(async |id| {
                 let alias = self.stored_alias(&id).await?;
@@ -95,7 +103,7 @@ impl StorageCatalog {
 
     /// Keeps a name that no dataset has, apart from `but`, for the caller.
     pub(crate) async fn reserve(&self, alias: &DatasetAlias, but: Option<&DatasetId>) -> Result<Reservation> {
-        let reserved = self.index.reserve(alias).ok_or_else(|| taken(alias))?;
+        let reserved = self.names.index.reserve(alias).ok_or_else(|| taken(alias))?;
         match self.by_alias(alias).await? {
             Some(other) if Some(&other.id) != but => Err(taken(alias)),
             _ => Ok(reserved),
@@ -104,82 +112,69 @@ impl StorageCatalog {
 
     /// Takes note of a dataset's new name.
     pub(crate) fn renamed(&self, id: DatasetId, alias: DatasetAlias) {
-        self.index.insert(id, alias, None);
+        self.names.index.insert(id, alias, None);
     }
 
     /// Takes note that a dataset is gone.
     pub(crate) fn deleted(&self, id: &DatasetId) {
-        self.index.remove(id);
+        self.names.index.remove(id);
     }
 
     /// An alias with its account: the subject's own unless it names one.
     pub(crate) fn full_alias(&self, subject: &Subject, alias: &DatasetAlias) -> DatasetAlias {
-        self.with_account(alias.clone(), subject.name())
+        with_account(alias.clone(), subject.name())
     }
 
-    /// Brings the index forward by the datasets that were made or renamed elsewhere, unless that was done a moment ago.
+    /// Brings the index forward by the datasets that were made, renamed or removed elsewhere, unless that was done a moment ago.
+    ///
+    /// One listing of folders tells which are new and which are gone. Renamed ones are found by reading all names again: at once
+    /// where there are few, in the background and less often where there are many.
     async fn refresh(&self) -> Result<()> {
         let mut listed_at = self.listed_at.lock().await;
         if listed_at.is_some_and(|listed_at| listed_at.elapsed() < LISTING_AGE) {
             return Ok(());
         }
-        let started = Instant::now();
-        let ids = self.repositories.list().await?;
-        let mut known = stream::iter(ids)
-            .map(async |id| match self.index.get(&id) {
-                Some(entry) => self.current_alias(&entry).await.map(drop),
-                None => {
-                    let alias = self.stored_alias(&id).await?;
-                    self.index.insert(id, alias, None);
-                    Ok(())
-                }
-            })
+        let began = Instant::now();
+        let news = self.names.index.compare(self.names.repositories.folders().await?, began);
+        let mut known = stream::iter(news)
+            .map(|id| self.names.discover(id))
             .buffered(CONCURRENT_READS);
         while let Some(()) = known.try_next().await? {}
-        *listed_at = Some(started);
+        if self.names.index.len() <= FEW_NAMES {
+            self.names.read_again(LISTING_AGE).await?;
+        } else if let Ok(turn) = Arc::clone(&self.reading).try_lock_owned() {
+            let names = Arc::clone(&self.names);
+            tokio::spawn(async move {
+                let _turn = turn;
+                if let Err(error) = names.read_again(NAME_AGE).await {
+                    tracing::warn!(%error, "names of datasets cannot be read again");
+                }
+            });
+        }
+        *listed_at = Some(began);
         Ok(())
     }
 
-    /// The alias from the side file, with an account in any case. A dataset without a readable one goes by its DID.
     async fn stored_alias(&self, id: &DatasetId) -> Result<DatasetAlias> {
-        let found = match self.repositories.dataset(*id).alias().await {
-            Ok(found) => found,
-            Err(error) if is_damaged(&error) => {
-                tracing::warn!(dataset.id = %id, %error, "a dataset with a damaged alias goes by its DID");
-                None
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let alias = match found {
-            Some(alias) => alias,
-            None => by_identity(id)?,
-        };
-        Ok(self.with_account(alias, &self.default_account))
-    }
-
-    fn with_account(&self, alias: DatasetAlias, default: &AccountName) -> DatasetAlias {
-        DatasetAlias {
-            account: Some(alias.account.unwrap_or_else(|| default.clone())),
-            name: alias.name,
-        }
+        self.names.stored_alias(id).await
     }
 
     /// A dataset at its current head, by the name that it has now; `None` when it has been deleted.
     async fn pin(&self, entry: &Entry) -> Result<Option<PinnedDataset>> {
-        let storage = self.repositories.dataset(entry.id);
+        let storage = self.names.repositories.dataset(entry.id);
         let (head, alias) = futures::try_join!(
             async { Ok::<_, Error>(storage.head().await?) },
             self.current_alias(entry)
         )?;
         let Some(head) = head else {
-            self.index.remove(&entry.id);
+            self.names.index.remove(&entry.id);
             return Ok(None);
         };
         let kind = match entry.kind {
             Some(kind) => kind,
             None => {
                 let kind = kind::read(&storage, head).await?;
-                self.index.set_kind(&entry.id, kind);
+                self.names.index.set_kind(&entry.id, kind);
                 kind
             }
         };
@@ -198,34 +193,34 @@ impl StorageCatalog {
             return Ok(entry.alias.clone());
         }
         let alias = self.stored_alias(&entry.id).await?;
-        self.index.insert(entry.id, alias.clone(), entry.kind);
+        self.names.index.insert(entry.id, alias.clone(), entry.kind);
         Ok(alias)
     }
 
     async fn by_alias(&self, alias: &DatasetAlias) -> Result<Option<PinnedDataset>> {
-        if let Some(entry) = self.index.find(alias)
+        if let Some(entry) = self.names.index.find(alias)
             && let Some(dataset) = self.pin(&entry).await?
             && dataset.alias == *alias
         {
             return Ok(Some(dataset));
         }
         self.refresh().await?;
-        match self.index.find(alias) {
+        match self.names.index.find(alias) {
             Some(entry) => Ok(self.pin(&entry).await?.filter(|dataset| dataset.alias == *alias)),
             None => Ok(None),
         }
     }
 
     async fn by_id(&self, id: &DatasetId) -> Result<Option<PinnedDataset>> {
-        if let Some(entry) = self.index.get(id) {
+        if let Some(entry) = self.names.index.get(id) {
             return self.pin(&entry).await;
         }
         // Storage is asked directly, which is cheaper than a listing.
-        if !self.repositories.find(*id).await? {
+        if !self.names.repositories.find(*id).await? {
             return Ok(None);
         }
         let alias = self.stored_alias(id).await?;
-        self.pin(&self.index.insert(*id, alias, None)).await
+        self.pin(&self.names.index.insert(*id, alias, None)).await
     }
 }
 
@@ -234,7 +229,7 @@ impl DatasetCatalog for StorageCatalog {
     async fn resolve(&self, subject: &Subject, name: &TableName, access: Access) -> Result<PinnedDataset> {
         let alias = match name {
             TableName::Id(id) => return self.resolve_id(subject, id, access).await,
-            TableName::Alias(alias) => self.with_account(alias.clone(), subject.name()),
+            TableName::Alias(alias) => with_account(alias.clone(), subject.name()),
         };
         let found = self.by_alias(&alias).await?;
         let dataset = found.ok_or_else(|| not_found().with_context("dataset", alias.to_string()))?;
@@ -258,7 +253,7 @@ impl DatasetCatalog for StorageCatalog {
     fn list<'a>(&'a self, _subject: &'a Subject) -> BoxStream<'a, Result<PinnedDataset>> {
         stream::once(async {
             self.refresh().await?;
-            Ok::<_, Error>(stream::iter(self.index.all()).map(Ok::<_, Error>))
+            Ok::<_, Error>(stream::iter(self.names.index.all()).map(Ok::<_, Error>))
         })
         .try_flatten()
         .map_ok(async |entry| readable(&entry, self.pin(&entry).await))
@@ -267,15 +262,32 @@ impl DatasetCatalog for StorageCatalog {
         .boxed()
     }
 
+    async fn names(&self, _subject: &Subject, account: Option<&AccountName>) -> Result<Vec<DatasetEntry>> {
+        self.refresh().await?;
+        let mut entries = self.names.index.all();
+        entries.retain(|entry| account.is_none() || entry.alias.account.as_ref() == account);
+        let named = stream::iter(entries)
+            .map(async |entry| {
+                let kind = self.names.kind(&entry).await?;
+                Ok::<_, Error>(kind.map(|kind| DatasetEntry {
+                    id: entry.id,
+                    alias: entry.alias,
+                    kind,
+                }))
+            })
+            .buffered(CONCURRENT_READS);
+        named.try_filter_map(async |entry| Ok(entry)).try_collect().await
+    }
+
     async fn accounts(&self, subject: &Subject) -> Result<Vec<String>> {
         self.refresh().await?;
-        let owners = self.index.all().into_iter().filter_map(|entry| entry.alias.account);
-        let names: BTreeSet<AccountName> = owners.chain([subject.name().clone()]).collect();
+        let mut names = self.names.index.accounts();
+        names.insert(subject.name().clone());
         Ok(names.into_iter().map(|name| name.to_string()).collect())
     }
 
     fn storage(&self, id: &DatasetId) -> DatasetStorage {
-        self.repositories.dataset(*id)
+        self.names.repositories.dataset(*id)
     }
 
     async fn create(
@@ -288,10 +300,10 @@ impl DatasetCatalog for StorageCatalog {
         let alias = self.full_alias(subject, alias);
         allow_creation(subject, &alias)?;
         let (id, kind) = seed(&blocks)?;
-        self.repositories.for_kind(kind).check_writable()?;
-        let _identity = self.index.reserve(&by_identity(&id)?).ok_or_else(|| taken(&alias))?;
+        self.names.repositories.for_kind(kind).check_writable()?;
+        let _identity = self.names.index.reserve(&by_identity(&id)?).ok_or_else(|| taken(&alias))?;
         let _name = self.reserve(&alias, None).await?;
-        let storage = match self.repositories.create(id, kind).await {
+        let storage = match self.names.repositories.create(id, kind).await {
             Err(error) if error.kind() == jetway_odf::ErrorKind::Conflict => {
                 return Err(taken(&alias).with_source(error));
             }
@@ -301,7 +313,7 @@ impl DatasetCatalog for StorageCatalog {
         storage.set_alias(&alias).await?;
         match storage.commit(None, &blocks, objects).await? {
             CommitOutcome::Committed { head } => {
-                self.index.insert(id, alias.clone(), Some(kind));
+                self.names.index.insert(id, alias.clone(), Some(kind));
                 tracing::info!(dataset.id = %id, dataset.alias = %alias, account.name = %subject.name(), "a dataset was made");
                 Ok(PinnedDataset {
                     id,
@@ -333,6 +345,110 @@ impl DatasetCatalog for StorageCatalog {
     ) -> Result<CommitOutcome> {
         allow(subject, &dataset.alias, Access::Write)?;
         Ok(dataset.storage.commit(Some(expected_head), &blocks, objects).await?)
+    }
+}
+
+/// The names of datasets, as storage has them and as this process knows them.
+#[derive(Debug)]
+struct Names {
+    repositories: Repositories,
+    /// Owner of datasets whose alias names no account.
+    default_account: AccountName,
+    index: Index,
+}
+
+impl Names {
+    /// Takes a folder into the index if there is a dataset in it.
+    async fn discover(&self, id: DatasetId) -> Result<()> {
+        let storage = self.repositories.dataset(id);
+        let head = match storage.head().await {
+            Ok(Some(head)) => head,
+            Ok(None) => return Ok(()),
+            Err(error) if is_damaged(&error) => {
+                tracing::warn!(dataset.id = %id, %error, "a dataset with a damaged head is skipped");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let alias = self.stored_alias(&id).await?;
+        // A dataset whose kind cannot be told has a name all the same.
+        let kind = kind::read(&storage, head).await.ok();
+        self.index.insert(id, alias, kind);
+        Ok(())
+    }
+
+    /// Reads the names again that were last read longer ago, and forgets what has no head any more.
+    async fn read_again(&self, age: Duration) -> Result<()> {
+        let mut entries = self.index.all();
+        entries.retain(|entry| entry.read_at.elapsed() >= age);
+        let mut read = stream::iter(entries)
+            .map(async |entry| {
+                let has_head = match self.repositories.dataset(entry.id).head().await {
+                    Ok(head) => head.is_some(),
+                    Err(error) if is_damaged(&error) => false,
+                    Err(error) => return Err(Error::from(error)),
+                };
+                if has_head {
+                    let alias = self.stored_alias(&entry.id).await?;
+                    self.index.insert(entry.id, alias, entry.kind);
+                } else {
+                    self.index.remove(&entry.id);
+                }
+                Ok(())
+            })
+            .buffered(CONCURRENT_READS);
+        while let Some(()) = read.try_next().await? {}
+        Ok(())
+    }
+
+    /// The kind of a dataset; none if it is gone or damaged.
+    async fn kind(&self, entry: &Entry) -> Result<Option<DatasetKind>> {
+        if entry.kind.is_some() {
+            return Ok(entry.kind);
+        }
+        let read = async {
+            let storage = self.repositories.dataset(entry.id);
+            match storage.head().await? {
+                Some(head) => kind::read(&storage, head).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        match read.await {
+            Ok(Some(kind)) => {
+                self.index.set_kind(&entry.id, kind);
+                Ok(Some(kind))
+            }
+            Ok(None) => Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
+                tracing::warn!(dataset.id = %entry.id, %error, "a damaged dataset is left out");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The alias from the side file, with an account in any case. A dataset without a readable one goes by its DID.
+    async fn stored_alias(&self, id: &DatasetId) -> Result<DatasetAlias> {
+        let found = match self.repositories.dataset(*id).alias().await {
+            Ok(found) => found,
+            Err(error) if is_damaged(&error) => {
+                tracing::warn!(dataset.id = %id, %error, "a dataset with a damaged alias goes by its DID");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let alias = match found {
+            Some(alias) => alias,
+            None => by_identity(id)?,
+        };
+        Ok(with_account(alias, &self.default_account))
+    }
+}
+
+fn with_account(alias: DatasetAlias, default: &AccountName) -> DatasetAlias {
+    DatasetAlias {
+        account: Some(alias.account.unwrap_or_else(|| default.clone())),
+        name: alias.name,
     }
 }
 

@@ -137,7 +137,11 @@ impl Listing {
             Self::DbSchemas(command) => db_schemas::rows(call, command).await.map(one_batch),
             Self::Tables(command) => tables::rows(call, command),
             Self::TableTypes => table_types::rows().map(one_batch),
-            Self::SqlInfo(command) => sql_info::rows(&call.shared.options, &command).map(one_batch),
+            Self::SqlInfo(command) => {
+                let planner = &call.shared.planner;
+                let (functions, reserved) = (planner.functions(), planner.reserved_words());
+                sql_info::rows(&call.shared.options, functions, reserved, &command).map(one_batch)
+            },
             Self::XdbcTypeInfo(command) => xdbc_type_info::rows(&command).map(one_batch),
             Self::PrimaryKeys(command) => keys::primary(call, command).await.map(one_batch),
             Self::ExportedKeys(command) => keys::exported(call, command).await.map(one_batch),

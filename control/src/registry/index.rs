@@ -1,10 +1,10 @@
 //! Names and identities of the datasets that this process knows of.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
-use jetway_odf::identity::{DatasetAlias, DatasetId};
+use jetway_odf::identity::{AccountName, DatasetAlias, DatasetId};
 use jetway_odf::metadata::DatasetKind;
 
 /// A dataset that was seen in the repository.
@@ -77,6 +77,44 @@ impl Index {
             .filter_map(|id| known.by_id.get(id))
             .cloned()
             .collect()
+    }
+
+    /// Owners of the named datasets.
+    pub(super) fn accounts(&self) -> BTreeSet<AccountName> {
+        let known = self.read();
+        let mut accounts = BTreeSet::new();
+        for account in known.by_alias.keys().filter_map(|alias| alias.account.as_ref()) {
+            if !accounts.contains(account) {
+                accounts.insert(account.clone());
+            }
+        }
+        accounts
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.read().by_id.len()
+    }
+
+    /// Those that a listing does not have, of the datasets that were there before it began, are forgotten; gives those of the
+    /// listing that are not known.
+    pub(super) fn compare(&self, listed: Vec<DatasetId>, began: Instant) -> Vec<DatasetId> {
+        let mut known = self.write();
+        let mut missing: HashSet<DatasetId> = known
+            .by_id
+            .values()
+            .filter(|entry| entry.read_at < began)
+            .map(|entry| entry.id)
+            .collect();
+        let mut news = Vec::new();
+        for id in listed {
+            if !missing.remove(&id) && !known.by_id.contains_key(&id) {
+                news.push(id);
+            }
+        }
+        for id in missing {
+            known.forget(&id);
+        }
+        news
     }
 
     /// Adds a dataset. When another one has its name, that one keeps it.

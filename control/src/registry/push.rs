@@ -40,7 +40,7 @@ impl StorageCatalog {
                 Error::new(ErrorKind::AlreadyExists, message).with_context("dataset", dataset.alias.to_string())
             );
         }
-        let storage = self.repositories.dataset(id);
+        let storage = self.names.repositories.dataset(id);
         storage.repository().check_writable()?;
         Ok(storage)
     }
@@ -65,9 +65,9 @@ impl StorageCatalog {
             return Ok(storage.compare_and_swap_head(expected, head).await?);
         }
         let busy = |message: &str| Error::new(ErrorKind::Conflict, message).with_context("dataset", alias.to_string());
-        let name = self.index.reserve(&alias);
+        let name = self.names.index.reserve(&alias);
         let _name = name.ok_or_else(|| busy("somebody else is making a dataset of that name"))?;
-        let identity = self.index.reserve(&by_identity(&id)?);
+        let identity = self.names.index.reserve(&by_identity(&id)?);
         let _identity =
             identity.ok_or_else(|| busy("somebody else is copying this dataset here under another name"))?;
         // With both reserved, the answer holds until the end.
@@ -83,7 +83,7 @@ impl StorageCatalog {
         storage.set_alias(&alias).await?;
         let swap = storage.compare_and_swap_head(None, head).await?;
         if swap == HeadSwap::Swapped {
-            self.index.insert(id, alias.clone(), None);
+            self.names.index.insert(id, alias.clone(), None);
             tracing::info!(dataset.id = %id, dataset.alias = %alias, account.name = %subject.name(), "a dataset was copied here");
         }
         Ok(swap)

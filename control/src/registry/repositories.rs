@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures::stream::{StreamExt, TryStreamExt};
 use jetway_odf::identity::DatasetId;
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{DatasetStorage, Repository};
@@ -37,25 +37,28 @@ impl Repositories {
         Ok(())
     }
 
-    /// The datasets of both, each once.
-    pub(super) async fn list(&self) -> Result<Vec<DatasetId>> {
-        self.collect(Repository::list).await
+    /// The folders of datasets in both, each once. Costs little, but some may have no head, and then they are no datasets.
+    pub(super) async fn folders(&self) -> Result<Vec<DatasetId>> {
+        let derivatives = match &self.derivative {
+            Some(derivative) => derivative.folders().await?,
+            None => Vec::new(),
+        };
+        Ok(self.each_once(self.root.folders().await?, derivatives))
     }
 
-    /// As [`Self::list`], with those whose head is damaged.
+    /// The datasets of both, each once, with those whose head is damaged.
     pub(super) async fn list_with_damaged(&self) -> Result<Vec<DatasetId>> {
-        self.collect(Repository::list_with_damaged).await
+        let derivatives = match &self.derivative {
+            Some(derivative) => derivative.list_with_damaged().try_collect().await?,
+            None => Vec::new(),
+        };
+        Ok(self.each_once(self.root.list_with_damaged().try_collect().await?, derivatives))
     }
 
-    async fn collect(
-        &self,
-        list: fn(&Repository) -> BoxStream<'static, jetway_odf::Result<DatasetId>>,
-    ) -> Result<Vec<DatasetId>> {
-        let mut ids: Vec<DatasetId> = list(&self.root).try_collect().await?;
-        if let Some(derivative) = &self.derivative {
+    fn each_once(&self, mut ids: Vec<DatasetId>, derivatives: Vec<DatasetId>) -> Vec<DatasetId> {
+        if !derivatives.is_empty() {
             let roots: HashSet<DatasetId> = ids.iter().copied().collect();
-            let mut listed = list(derivative);
-            while let Some(id) = listed.try_next().await? {
+            for id in derivatives {
                 if roots.contains(&id) {
                     tracing::warn!(dataset.id = %id, "a dataset is in both repositories; the one among the roots counts");
                 } else {
@@ -64,7 +67,7 @@ impl Repositories {
                 }
             }
         }
-        Ok(ids)
+        ids
     }
 
     /// Where a dataset is that was listed, found or made. Any other one is taken for a root.

@@ -278,10 +278,42 @@ async fn listings_are_in_order_and_name_every_account() {
         .await
         .unwrap();
     assert_eq!(listed, ["alice/A", "alice/z", "Bob/a", "bob/b"]);
+    let named = async |account: Option<&str>| -> Vec<String> {
+        let account = account.map(|account| account.parse().unwrap());
+        let entries = catalog.names(&carol, account.as_ref()).await.unwrap();
+        entries.iter().map(|entry| entry.alias.to_string()).collect()
+    };
+    assert_eq!(named(None).await, listed);
+    assert_eq!(named(Some("BOB")).await, ["Bob/a", "bob/b"]);
+    assert!(named(Some("carol")).await.is_empty());
     let accounts = catalog.accounts(&carol).await.unwrap();
     let lower: Vec<String> = accounts.iter().map(|name| name.to_lowercase()).collect();
     assert_eq!(lower, ["alice", "bob", "carol"]);
     catalog.check().await.unwrap();
+}
+
+/// What another process makes, renames and removes shows in listings after the moment for which they count as fresh.
+#[tokio::test]
+async fn names_follow_what_other_processes_do() {
+    let repository = repository().await;
+    let (one, other) = (catalog(&repository), catalog(&repository));
+    let names = async || -> Vec<String> {
+        let entries = one.names(&alice(), None).await.unwrap();
+        entries.iter().map(|entry| format!("{} {:?}", entry.alias, entry.kind)).collect()
+    };
+    assert!(names().await.is_empty());
+    let kept = other.create(&alice(), &alias("kept"), new_seed(), Vec::new()).await.unwrap();
+    let gone = other.create(&alice(), &alias("gone"), new_seed(), Vec::new()).await.unwrap();
+    let own = one.create(&alice(), &alias("own"), new_seed(), Vec::new()).await.unwrap();
+    tokio::time::sleep(LISTING_AGE).await;
+    assert_eq!(names().await, ["alice/gone Root", "alice/kept Root", "alice/own Root"]);
+    repository.delete(gone.id).await.unwrap();
+    kept.storage.set_alias(&alias("alice/renamed")).await.unwrap();
+    tokio::time::sleep(LISTING_AGE).await;
+    assert_eq!(names().await, ["alice/own Root", "alice/renamed Root"]);
+    repository.delete(own.id).await.unwrap();
+    tokio::time::sleep(LISTING_AGE).await;
+    assert_eq!(names().await, ["alice/renamed Root"]);
 }
 
 #[tokio::test]
@@ -323,7 +355,7 @@ async fn of_two_who_make_a_dataset_under_different_names_the_second_leaves_no_na
     storage.put_block(seed.hash, seed.bytes.clone()).await.unwrap();
     let (first, second) = (alias("first"), alias("second"));
     // As while the first one is between its name and its head.
-    let reserved = catalog.index.reserve(&by_identity(&id).unwrap()).unwrap();
+    let reserved = catalog.names.index.reserve(&by_identity(&id).unwrap()).unwrap();
     storage.set_alias(&first).await.unwrap();
     let pushed = catalog.publish(&alice(), &second, &storage, None, seed.hash).await;
     assert_eq!(kind(pushed), ErrorKind::Conflict);

@@ -10,83 +10,37 @@ use arrow_flight::sql::metadata::SqlInfoDataBuilder;
 use arrow_flight::sql::{
     CommandGetSqlInfo, SqlInfo, SqlNullOrdering, SqlOuterJoinsSupportLevel, SqlSupportedCaseSensitivity,
     SqlSupportedGroupBy, SqlSupportedSubqueries, SqlSupportedTransaction, SqlSupportedUnions,
-    SqlTransactionIsolationLevel, SupportedSqlGrammar,
+    SqlSupportsConvert, SqlTransactionIsolationLevel, SupportedSqlGrammar,
 };
+use jetway_planner::FunctionNames;
 
 use crate::gateway::FlightOptions;
 use crate::{Error, Result};
 
-const KEYWORDS: &[&str] = &[
-    "EXCEPT",
-    "EXPLAIN",
-    "ILIKE",
-    "INTERSECT",
-    "LATERAL",
-    "LIMIT",
-    "OFFSET",
-    "QUALIFY",
-    "UNNEST",
-];
-const NUMERIC_FUNCTIONS: &[&str] = &[
-    "abs", "acos", "asin", "atan", "atan2", "cbrt", "ceil", "cos", "cot", "degrees", "exp", "floor", "gcd", "ln",
-    "log", "log10", "log2", "pi", "power", "radians", "random", "round", "signum", "sin", "sqrt", "tan", "trunc",
-];
-const STRING_FUNCTIONS: &[&str] = &[
-    "ascii",
-    "btrim",
-    "char_length",
-    "concat",
-    "concat_ws",
-    "contains",
-    "initcap",
-    "left",
-    "length",
-    "lower",
-    "lpad",
-    "ltrim",
-    "octet_length",
-    "position",
-    "regexp_like",
-    "regexp_replace",
-    "repeat",
-    "replace",
-    "reverse",
-    "right",
-    "rpad",
-    "rtrim",
-    "split_part",
-    "starts_with",
-    "strpos",
-    "substr",
-    "translate",
-    "trim",
-    "upper",
-];
-const SYSTEM_FUNCTIONS: &[&str] = &["coalesce", "greatest", "least", "nullif", "version"];
-const DATETIME_FUNCTIONS: &[&str] = &[
-    "current_date",
-    "current_time",
-    "date_bin",
-    "date_part",
-    "date_trunc",
-    "extract",
-    "from_unixtime",
-    "make_date",
-    "now",
-    "to_char",
-    "to_date",
-    "to_timestamp",
-];
+/// Versions of Substrait whose plans are understood, oldest and newest; none if plans are refused.
+const SUBSTRAIT: Option<[&str; 2]> = None;
+
+/// Whether `BeginTransaction` is there, for statements and for ingests.
+const TRANSACTIONS: bool = false;
+
+/// Whether `CancelFlightInfo` and `CancelQuery` are there.
+const CANCEL: bool = false;
 
 pub(super) fn schema() -> SchemaRef {
     Arc::new(SqlInfoDataBuilder::schema().clone())
 }
 
-/// The codes that were asked for, or all. Codes that Flight SQL does not define have no row.
-pub(super) fn rows(options: &FlightOptions, command: &CommandGetSqlInfo) -> Result<RecordBatch> {
+/// The codes that were asked for, or all, each once and in order. Codes that Flight SQL does not define have no row: a client
+/// that knows newer ones gets what there is.
+pub(super) fn rows(
+    options: &FlightOptions,
+    functions: FunctionNames,
+    reserved: Vec<String>,
+    command: &CommandGetSqlInfo,
+) -> Result<RecordBatch> {
     let failed = |error| Error::internal("the SQL info cannot be built").with_source(error);
     let mut builder = SqlInfoDataBuilder::new();
-    for (code, value) in infos(options) {
+    for (code, value) in infos(options, functions, reserved) {
         if command.info.is_empty() || command.info.contains(&(code as u32)) {
             match value {
                 Value::Text(text) => builder.append(code, text),
@@ -94,7 +48,7 @@ pub(super) fn rows(options: &FlightOptions, command: &CommandGetSqlInfo) -> Resu
                 Value::Flag(flag) => builder.append(code, flag),
                 Value::Number(number) => builder.append(code, number),
                 Value::Int(int) => builder.append(code, int),
-                Value::NoConversions => builder.append(code, BTreeMap::new()),
+                Value::Conversions(conversions) => builder.append(code, conversions),
             }
         }
     }
@@ -103,47 +57,91 @@ pub(super) fn rows(options: &FlightOptions, command: &CommandGetSqlInfo) -> Resu
 }
 
 /// A value in one of the types that the protocol has for them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Value {
     Text(&'static str),
-    Names(&'static [&'static str]),
+    Names(Vec<String>),
     Flag(bool),
     Number(i64),
     /// An ordinal or a bitmask.
     Int(i32),
-    NoConversions,
+    Conversions(BTreeMap<i32, Vec<i32>>),
+}
+
+/// Which types `CAST` turns into which.
+pub(super) fn conversions() -> BTreeMap<i32, Vec<i32>> {
+    use SqlSupportsConvert as Type;
+    let numbers = [
+        Type::SqlConvertBigint,
+        Type::SqlConvertDecimal,
+        Type::SqlConvertFloat,
+        Type::SqlConvertInteger,
+        Type::SqlConvertNumeric,
+        Type::SqlConvertReal,
+        Type::SqlConvertSmallint,
+        Type::SqlConvertTinyint,
+    ];
+    let texts = [Type::SqlConvertChar, Type::SqlConvertLongvarchar, Type::SqlConvertVarchar];
+    let binaries = [Type::SqlConvertBinary, Type::SqlConvertLongvarbinary, Type::SqlConvertVarbinary];
+    let (bit, date, time) = ([Type::SqlConvertBit], [Type::SqlConvertDate], [Type::SqlConvertTime]);
+    let timestamp = [Type::SqlConvertTimestamp];
+    let rules: [(&[Type], &[&[Type]]); 7] = [
+        (&numbers, &[&numbers, &texts, &bit]),
+        (&texts, &[&texts, &numbers, &binaries, &bit, &date, &time, &timestamp]),
+        (&binaries, &[&binaries, &texts]),
+        (&bit, &[&bit, &numbers, &texts]),
+        (&date, &[&date, &texts, &timestamp]),
+        (&time, &[&time, &texts]),
+        (&timestamp, &[&timestamp, &texts, &date, &time]),
+    ];
+    let mut conversions = BTreeMap::new();
+    for (from, to) in rules {
+        let mut to: Vec<i32> = to.iter().copied().flatten().map(|&to| to.into()).collect();
+        to.sort_unstable();
+        conversions.extend(from.iter().map(|&from| (from.into(), to.clone())));
+    }
+    conversions
 }
 
 /// Every code of the protocol. Zero stands for "no limit, or not known" in the limits.
-fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
+fn infos(options: &FlightOptions, functions: FunctionNames, reserved: Vec<String>) -> Vec<(SqlInfo, Value)> {
     use SqlInfo as Code;
     let bits = |bits: &[i32]| Value::Int(bits.iter().fold(0, |all, bit| all | 1 << bit));
     let ordinal = Value::Int;
     let names = Value::Names;
+    let [oldest, newest] = SUBSTRAIT.unwrap_or_default();
     let millis = |time: Duration| Value::Int(i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
     let size = |bytes: usize| Value::Number(i64::try_from(bytes).unwrap_or(i64::MAX));
-    let (yes, no, none) = (Value::Flag(true), Value::Flag(false), Value::Int(0));
+    let flag = Value::Flag;
+    let isolation = match TRANSACTIONS {
+        // Each statement of a transaction reads the heads that are there when it is planned.
+        true => SqlTransactionIsolationLevel::SqlTransactionReadCommitted,
+        false => SqlTransactionIsolationLevel::SqlTransactionNone,
+    };
     let mut infos: Vec<(SqlInfo, Value)> = vec![
         (Code::FlightSqlServerName, Value::Text("Jetway")),
         (Code::FlightSqlServerVersion, Value::Text(env!("CARGO_PKG_VERSION"))),
         (Code::FlightSqlServerArrowVersion, Value::Text(arrow::ARROW_VERSION)),
-        (Code::FlightSqlServerReadOnly, no),
-        (Code::FlightSqlServerSql, yes),
-        (Code::FlightSqlServerSubstrait, no),
-        (Code::FlightSqlServerSubstraitMinVersion, Value::Text("")),
-        (Code::FlightSqlServerSubstraitMaxVersion, Value::Text("")),
+        (Code::FlightSqlServerReadOnly, flag(false)),
+        (Code::FlightSqlServerSql, flag(true)),
+        (Code::FlightSqlServerSubstrait, flag(SUBSTRAIT.is_some())),
+        (Code::FlightSqlServerSubstraitMinVersion, Value::Text(oldest)),
+        (Code::FlightSqlServerSubstraitMaxVersion, Value::Text(newest)),
         (
             Code::FlightSqlServerTransaction,
-            ordinal(SqlSupportedTransaction::None.into()),
+            ordinal(match TRANSACTIONS {
+                true => SqlSupportedTransaction::Transaction.into(),
+                false => SqlSupportedTransaction::None.into(),
+            }),
         ),
-        (Code::FlightSqlServerCancel, no),
-        (Code::FlightSqlServerBulkIngestion, yes),
-        (Code::FlightSqlServerIngestTransactionsSupported, no),
+        (Code::FlightSqlServerCancel, flag(CANCEL)),
+        (Code::FlightSqlServerBulkIngestion, flag(true)),
+        (Code::FlightSqlServerIngestTransactionsSupported, flag(TRANSACTIONS)),
         (Code::FlightSqlServerStatementTimeout, millis(options.prepared_ttl)),
-        (Code::FlightSqlServerTransactionTimeout, none),
-        (Code::SqlDdlCatalog, no),
-        (Code::SqlDdlSchema, no),
-        (Code::SqlDdlTable, no),
+        (Code::FlightSqlServerTransactionTimeout, ordinal(0)),
+        (Code::SqlDdlCatalog, flag(false)),
+        (Code::SqlDdlSchema, flag(false)),
+        (Code::SqlDdlTable, flag(true)),
         (
             Code::SqlIdentifierCase,
             ordinal(SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive.into()),
@@ -153,25 +151,25 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
             Code::SqlQuotedIdentifierCase,
             ordinal(SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive.into()),
         ),
-        (Code::SqlAllTablesAreSelectable, yes),
+        (Code::SqlAllTablesAreSelectable, flag(true)),
         (
             Code::SqlNullOrdering,
             ordinal(SqlNullOrdering::SqlNullsSortedHigh.into()),
         ),
-        (Code::SqlKeywords, names(KEYWORDS)),
-        (Code::SqlNumericFunctions, names(NUMERIC_FUNCTIONS)),
-        (Code::SqlStringFunctions, names(STRING_FUNCTIONS)),
-        (Code::SqlSystemFunctions, names(SYSTEM_FUNCTIONS)),
-        (Code::SqlDatetimeFunctions, names(DATETIME_FUNCTIONS)),
+        (Code::SqlKeywords, names(reserved)),
+        (Code::SqlNumericFunctions, names(functions.numeric)),
+        (Code::SqlStringFunctions, names(functions.string)),
+        (Code::SqlSystemFunctions, names(functions.system)),
+        (Code::SqlDatetimeFunctions, names(functions.datetime)),
         (Code::SqlSearchStringEscape, Value::Text("\\")),
         (Code::SqlExtraNameCharacters, Value::Text("")),
-        (Code::SqlSupportsColumnAliasing, yes),
-        (Code::SqlNullPlusNullIsNull, yes),
-        (Code::SqlSupportsConvert, Value::NoConversions),
-        (Code::SqlSupportsTableCorrelationNames, yes),
-        (Code::SqlSupportsDifferentTableCorrelationNames, no),
-        (Code::SqlSupportsExpressionsInOrderBy, yes),
-        (Code::SqlSupportsOrderByUnrelated, yes),
+        (Code::SqlSupportsColumnAliasing, flag(true)),
+        (Code::SqlNullPlusNullIsNull, flag(true)),
+        (Code::SqlSupportsConvert, Value::Conversions(conversions())),
+        (Code::SqlSupportsTableCorrelationNames, flag(true)),
+        (Code::SqlSupportsDifferentTableCorrelationNames, flag(false)),
+        (Code::SqlSupportsExpressionsInOrderBy, flag(true)),
+        (Code::SqlSupportsOrderByUnrelated, flag(true)),
         (
             Code::SqlSupportedGroupBy,
             bits(&[
@@ -179,8 +177,8 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
                 SqlSupportedGroupBy::SqlGroupByBeyondSelect.into(),
             ]),
         ),
-        (Code::SqlSupportsLikeEscapeClause, yes),
-        (Code::SqlSupportsNonNullableColumns, yes),
+        (Code::SqlSupportsLikeEscapeClause, flag(true)),
+        (Code::SqlSupportsNonNullableColumns, flag(true)),
         (
             Code::SqlSupportedGrammar,
             bits(&[
@@ -189,7 +187,7 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
             ]),
         ),
         (Code::SqlAnsi92SupportedLevel, bits(&[0])),
-        (Code::SqlSupportsIntegrityEnhancementFacility, no),
+        (Code::SqlSupportsIntegrityEnhancementFacility, flag(false)),
         (
             Code::SqlOuterJoinsSupportLevel,
             bits(&[SqlOuterJoinsSupportLevel::SqlFullOuterJoins.into()]),
@@ -197,12 +195,12 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
         (Code::SqlSchemaTerm, Value::Text("account")),
         (Code::SqlProcedureTerm, Value::Text("procedure")),
         (Code::SqlCatalogTerm, Value::Text("catalog")),
-        (Code::SqlCatalogAtStart, yes),
-        (Code::SqlSchemasSupportedActions, none),
-        (Code::SqlCatalogsSupportedActions, none),
-        (Code::SqlSupportedPositionedCommands, none),
-        (Code::SqlSelectForUpdateSupported, no),
-        (Code::SqlStoredProceduresSupported, no),
+        (Code::SqlCatalogAtStart, flag(true)),
+        (Code::SqlSchemasSupportedActions, ordinal(0)),
+        (Code::SqlCatalogsSupportedActions, ordinal(0)),
+        (Code::SqlSupportedPositionedCommands, ordinal(0)),
+        (Code::SqlSelectForUpdateSupported, flag(false)),
+        (Code::SqlStoredProceduresSupported, flag(false)),
         (
             Code::SqlSupportedSubqueries,
             bits(&[
@@ -211,7 +209,7 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
                 SqlSupportedSubqueries::SqlSubqueriesInIns.into(),
             ]),
         ),
-        (Code::SqlCorrelatedSubqueriesSupported, yes),
+        (Code::SqlCorrelatedSubqueriesSupported, flag(true)),
         (
             Code::SqlSupportedUnions,
             bits(&[
@@ -220,32 +218,32 @@ fn infos(options: &FlightOptions) -> Vec<(SqlInfo, Value)> {
             ]),
         ),
         (Code::SqlMaxRowSize, size(options.messages.row_limit)),
-        (Code::SqlMaxRowSizeIncludesBlobs, yes),
+        (Code::SqlMaxRowSizeIncludesBlobs, flag(true)),
         (Code::SqlMaxStatementLength, size(options.max_statement)),
         // Names in ODF have at most 100 characters.
         (Code::SqlDbSchemaNameLength, Value::Number(100)),
         (Code::SqlMaxTableNameLength, Value::Number(100)),
         (
             Code::SqlDefaultTransactionIsolation,
-            ordinal(SqlTransactionIsolationLevel::SqlTransactionNone.into()),
+            ordinal(isolation.into()),
         ),
-        (Code::SqlTransactionsSupported, no),
+        (Code::SqlTransactionsSupported, flag(TRANSACTIONS)),
         (
             Code::SqlSupportedTransactionsIsolationLevels,
-            bits(&[SqlTransactionIsolationLevel::SqlTransactionNone.into()]),
+            bits(&[isolation.into()]),
         ),
-        (Code::SqlDataDefinitionCausesTransactionCommit, no),
-        (Code::SqlDataDefinitionsInTransactionsIgnored, no),
+        (Code::SqlDataDefinitionCausesTransactionCommit, flag(false)),
+        (Code::SqlDataDefinitionsInTransactionsIgnored, flag(false)),
         (Code::SqlSupportedResultSetTypes, bits(&[1])),
-        (Code::SqlSupportedConcurrenciesForResultSetUnspecified, none),
+        (Code::SqlSupportedConcurrenciesForResultSetUnspecified, ordinal(0)),
         (Code::SqlSupportedConcurrenciesForResultSetForwardOnly, bits(&[1])),
-        (Code::SqlSupportedConcurrenciesForResultSetScrollSensitive, none),
-        (Code::SqlSupportedConcurrenciesForResultSetScrollInsensitive, none),
-        (Code::SqlBatchUpdatesSupported, no),
-        (Code::SqlSavepointsSupported, no),
-        (Code::SqlNamedParametersSupported, no),
-        (Code::SqlLocatorsUpdateCopy, no),
-        (Code::SqlStoredFunctionsUsingCallSyntaxSupported, no),
+        (Code::SqlSupportedConcurrenciesForResultSetScrollSensitive, ordinal(0)),
+        (Code::SqlSupportedConcurrenciesForResultSetScrollInsensitive, ordinal(0)),
+        (Code::SqlBatchUpdatesSupported, flag(false)),
+        (Code::SqlSavepointsSupported, flag(false)),
+        (Code::SqlNamedParametersSupported, flag(false)),
+        (Code::SqlLocatorsUpdateCopy, flag(false)),
+        (Code::SqlStoredFunctionsUsingCallSyntaxSupported, flag(false)),
     ];
     infos.extend(
         [

@@ -3,7 +3,7 @@ use arrow::datatypes::UInt32Type;
 use arrow_flight::sql::{
     CommandStatementIngest, ProstMessageExt, SqlInfo, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
 };
-use jetway_planner::{IfExists, IfNotExists};
+use jetway_planner::{FunctionNames, IfExists, IfNotExists};
 
 use super::*;
 use crate::{ErrorKind, FlightOptions, TicketKey};
@@ -65,10 +65,15 @@ fn options() -> FlightOptions {
     FlightOptions::new(TicketKey::generate().unwrap())
 }
 
-/// Trap 17.
+/// Trap 17: every code is answered, and all when none is asked for.
 #[test]
 fn sql_info_answers_each_code_and_all() {
-    let all = sql_info::rows(&options(), &CommandGetSqlInfo::default()).unwrap();
+    let functions = || FunctionNames {
+        numeric: vec!["abs".to_owned()],
+        ..FunctionNames::default()
+    };
+    let rows = |command: &CommandGetSqlInfo| sql_info::rows(&options(), functions(), Vec::new(), command).unwrap();
+    let all = rows(&CommandGetSqlInfo::default());
     let codes: Vec<u32> = all.column(0).as_primitive::<UInt32Type>().values().to_vec();
     let defined: Vec<u32> = (0..=2000)
         .filter(|&code| SqlInfo::try_from(code).is_ok())
@@ -78,12 +83,17 @@ fn sql_info_answers_each_code_and_all() {
     let some = CommandGetSqlInfo {
         info: vec![504, 0, 999_999],
     };
-    let some = sql_info::rows(&options(), &some).unwrap();
+    let some = rows(&some);
     assert_eq!(some.schema(), sql_info::schema());
     assert_eq!(some.column(0).as_primitive::<UInt32Type>().values(), &[0, 504]);
     let union = some.column(1).as_union();
     assert_eq!(union.value(0).as_string::<i32>().value(0), "Jetway");
     assert_eq!(union.value(1).as_string::<i32>().value(0), "\"");
+    let numeric = CommandGetSqlInfo { info: vec![509] };
+    let list = rows(&numeric).column(1).as_union().value(0);
+    assert_eq!(list.as_list::<i32>().value(0).as_string::<i32>().value(0), "abs");
+    let map = rows(&CommandGetSqlInfo { info: vec![517] }).column(1).as_union().value(0);
+    assert_eq!(map.as_map().value(0).len(), sql_info::conversions().len());
 }
 
 #[test]

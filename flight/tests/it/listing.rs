@@ -1,8 +1,9 @@
 //! The catalog as tools browse it.
 
 use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
 use arrow_flight::sql::client::FlightSqlServiceClient;
-use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables, SqlInfo};
+use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables, CommandGetXdbcTypeInfo, SqlInfo};
 use arrow_flight::{FlightInfo, IpcMessage};
 use tonic::transport::Channel;
 
@@ -138,6 +139,102 @@ async fn tables_are_filtered_and_only_those_that_the_caller_may_see() {
             ..all.clone()
         };
         assert_eq!(tables(&mut alice, command).await.len(), expected, "{catalog:?}");
+    }
+}
+
+/// The names of types and the conversions that clients are told of are those that statements may use.
+#[tokio::test]
+async fn types_and_conversions_are_true() {
+    let node = Node::start().await;
+    let mut alice = node.client("alice").await;
+    let info = alice.get_xdbc_type_info(CommandGetXdbcTypeInfo::default()).await.unwrap();
+    let types = text(&rows(&mut alice, info).await, 0);
+    assert!(types.len() > 20);
+    for name in types {
+        let sql = format!("SELECT CAST(NULL AS {name}) AS c");
+        let info = alice.execute(sql, None).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        rows(&mut alice, info).await;
+    }
+    let info = alice.get_sql_info(vec![SqlInfo::SqlSupportsConvert]).await.unwrap();
+    let batches = rows(&mut alice, info).await;
+    let map = batches[0].column(1).as_union().value(0);
+    let map = map.as_map();
+    let names = |code: i32| match code {
+        0 => "BIGINT",
+        1 | 10 | 18 => "BYTEA",
+        2 => "BOOLEAN",
+        3 => "CHAR",
+        4 => "DATE",
+        5 => "DECIMAL(20, 4)",
+        6 => "FLOAT",
+        7 => "INTEGER",
+        11 => "TEXT",
+        12 => "NUMERIC(20, 4)",
+        13 => "REAL",
+        14 => "SMALLINT",
+        15 => "TIME",
+        16 => "TIMESTAMP",
+        17 => "TINYINT",
+        19 => "VARCHAR",
+        other => panic!("{other}"),
+    };
+    let entries = map.value(0);
+    let from = entries.column(0).as_primitive::<Int32Type>();
+    let to = entries.column(1).as_list::<i32>();
+    let mut casts = Vec::new();
+    for (&from, to) in from.values().iter().zip(to.iter()) {
+        for &to in to.unwrap().as_primitive::<Int32Type>().values() {
+            casts.push(format!("CAST(CAST(NULL AS {}) AS {}) AS c{}", names(from), names(to), casts.len()));
+        }
+    }
+    assert!(casts.len() > 150);
+    for some in casts.chunks(40) {
+        let info = alice.execute(format!("SELECT {}", some.join(", ")), None).await.unwrap();
+        rows(&mut alice, info).await;
+    }
+    // The functions that are named can be called.
+    let info = alice.get_sql_info(vec![SqlInfo::SqlNumericFunctions]).await.unwrap();
+    let batches = rows(&mut alice, info).await;
+    let functions = batches[0].column(1).as_union().value(0).as_list::<i32>().value(0);
+    let functions: Vec<_> = functions.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
+    assert!(functions.is_sorted() && functions.iter().any(|name| name == "power"), "{functions:?}");
+}
+
+/// Trap 3 and 4: schemas of tables are valid, have the nullability of the rows, and tell tools about their columns.
+#[tokio::test]
+async fn schemas_of_tables_are_those_of_their_rows() {
+    let node = Node::start().await;
+    let mut alice = node.client("alice").await;
+    push(&mut alice, "cities", vec![cities(&["Bern"])]).await;
+    let command = CommandGetTables {
+        include_schema: true,
+        ..CommandGetTables::default()
+    };
+    let info = alice.get_tables(command).await.unwrap();
+    let batches = rows(&mut alice, info).await;
+    let mut listed = Vec::new();
+    for batch in &batches {
+        let [schemas, tables] = [1, 2].map(|column| batch.column(column).as_string::<i32>());
+        for row in 0..batch.num_rows() {
+            let bytes = batch.column(4).as_binary::<i32>().value(row);
+            let schema = arrow_ipc::convert::try_schema_from_ipc_buffer(bytes).unwrap();
+            listed.push((schemas.value(row).to_owned(), tables.value(row).to_owned(), schema));
+        }
+    }
+    assert!(listed.is_sorted_by_key(|(schema, table, _)| (schema.clone(), table.clone())));
+    for (account, table, schema) in listed {
+        let info = alice.execute(format!("SELECT * FROM {account}.{table}"), None).await.unwrap();
+        let streamed = arrow::datatypes::Schema::try_from(IpcMessage(info.schema)).unwrap();
+        let plain = |schema: &arrow::datatypes::Schema| -> Vec<_> {
+            let fields = schema.fields().iter();
+            fields.map(|f| (f.name().clone(), f.data_type().clone(), f.is_nullable())).collect()
+        };
+        assert_eq!(plain(&schema), plain(&streamed), "{account}.{table}");
+        for field in schema.fields() {
+            let told = |key: &str| field.metadata().get(&format!("ARROW:FLIGHT:SQL:{key}")).map(String::as_str);
+            assert_eq!((told("TABLE_NAME"), told("SCHEMA_NAME")), (Some(table.as_str()), Some(account.as_str())));
+            assert!(told("TYPE_NAME").is_some());
+        }
     }
 }
 

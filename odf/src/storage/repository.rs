@@ -286,7 +286,12 @@ impl Repository {
             .boxed()
     }
 
-    async fn folders(&self) -> Result<Vec<DatasetId>> {
+    /// The folders that are named like datasets, without a look at what is in them: one listing, however many there are.
+    /// What has no head is no dataset, see [`Self::list`].
+    ///
+    /// # Errors
+    /// `Io`, `Storage`.
+    pub async fn folders(&self) -> Result<Vec<DatasetId>> {
         if let Some(local) = self.local() {
             let local = Arc::clone(local);
             return blocking(move || local.folders()).await;
