@@ -9,6 +9,7 @@ mod environment;
 mod gateway;
 mod idle;
 mod merges;
+mod metadata;
 mod node;
 mod peers;
 mod pushes;
@@ -39,7 +40,7 @@ struct Arguments {
     /// Prints the results as JSON and leaves docs/benchmarks.md alone.
     #[arg(long)]
     json: bool,
-    /// Divides the sizes of what `merges` and `compaction` write, for trying it out.
+    /// Divides the sizes of what `merges`, `compaction` and `metadata` write, for trying it out.
     #[arg(long, default_value_t = 1)]
     divide: usize,
 }
@@ -62,6 +63,8 @@ enum Bench {
     Verify,
     /// A dataset of many small slices before and after a compaction.
     Compaction,
+    /// Listings of a node with many datasets.
+    Metadata,
 }
 
 #[tokio::main]
@@ -92,6 +95,9 @@ async fn main() -> Result<()> {
     }
     if arguments.name.is_none_or(|name| name == Bench::Compaction) {
         compaction::run(arguments.divide, arguments.repeat, &mut report).await?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Metadata) {
+        metadata::run(&environment, arguments.divide, arguments.repeat, &mut report).await?;
     }
     report.print(arguments.json, arguments.name.is_none())
 }

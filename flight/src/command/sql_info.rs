@@ -73,21 +73,34 @@ pub(super) fn conversions() -> BTreeMap<i32, Vec<i32>> {
     use SqlSupportsConvert as Type;
     let numbers = [
         Type::SqlConvertBigint,
-        Type::SqlConvertDecimal,
         Type::SqlConvertFloat,
         Type::SqlConvertInteger,
-        Type::SqlConvertNumeric,
         Type::SqlConvertReal,
         Type::SqlConvertSmallint,
         Type::SqlConvertTinyint,
     ];
-    let texts = [Type::SqlConvertChar, Type::SqlConvertLongvarchar, Type::SqlConvertVarchar];
-    let binaries = [Type::SqlConvertBinary, Type::SqlConvertLongvarbinary, Type::SqlConvertVarbinary];
-    let (bit, date, time) = ([Type::SqlConvertBit], [Type::SqlConvertDate], [Type::SqlConvertTime]);
+    let decimals = [Type::SqlConvertDecimal, Type::SqlConvertNumeric];
+    let texts = [
+        Type::SqlConvertChar,
+        Type::SqlConvertLongvarchar,
+        Type::SqlConvertVarchar,
+    ];
+    let binaries = [
+        Type::SqlConvertBinary,
+        Type::SqlConvertLongvarbinary,
+        Type::SqlConvertVarbinary,
+    ];
+    let bit = [Type::SqlConvertBit];
+    let date = [Type::SqlConvertDate];
+    let time = [Type::SqlConvertTime];
     let timestamp = [Type::SqlConvertTimestamp];
-    let rules: [(&[Type], &[&[Type]]); 7] = [
-        (&numbers, &[&numbers, &texts, &bit]),
-        (&texts, &[&texts, &numbers, &binaries, &bit, &date, &time, &timestamp]),
+    let rules: [(&[Type], &[&[Type]]); 8] = [
+        (&numbers, &[&numbers, &decimals, &texts, &bit]),
+        (&decimals, &[&numbers, &decimals, &texts]),
+        (
+            &texts,
+            &[&texts, &numbers, &decimals, &binaries, &bit, &date, &time, &timestamp],
+        ),
         (&binaries, &[&binaries, &texts]),
         (&bit, &[&bit, &numbers, &texts]),
         (&date, &[&date, &texts, &timestamp]),

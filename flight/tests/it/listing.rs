@@ -189,7 +189,8 @@ async fn types_and_conversions_are_true() {
     }
     assert!(casts.len() > 150);
     for some in casts.chunks(40) {
-        let info = alice.execute(format!("SELECT {}", some.join(", ")), None).await.unwrap();
+        let info = alice.execute(format!("SELECT {}", some.join(", ")), None).await;
+        let info = info.unwrap_or_else(|error| panic!("{error}"));
         rows(&mut alice, info).await;
     }
     // The functions that are named can be called.
