@@ -27,12 +27,7 @@ const ACCOUNTS: usize = 20;
 
 type Client = FlightSqlServiceClient<Channel>;
 
-pub(crate) async fn run(
-    environment: &Environment,
-    divide: usize,
-    repeat: usize,
-    report: &mut Report,
-) -> Result<()> {
+pub(crate) async fn run(environment: &Environment, divide: usize, repeat: usize, report: &mut Report) -> Result<()> {
     let datasets = (DATASETS / divide.max(1)).max(ACCOUNTS);
     let node = Node::start(environment)?;
     let mut client = connect(&node).await?;
@@ -62,9 +57,19 @@ pub(crate) async fn run(
         Ok(())
     };
     measure("GetTables", Command::Tables(tables(None, false)), datasets).await?;
-    measure("GetTables of one account", Command::Tables(tables(Some("account-7"), false)), datasets / ACCOUNTS).await?;
+    measure(
+        "GetTables of one account",
+        Command::Tables(tables(Some("account-7"), false)),
+        datasets / ACCOUNTS,
+    )
+    .await?;
     measure("GetDbSchemas", Command::Schemas, ACCOUNTS + 2).await?;
-    measure("GetTables with include_schema", Command::Tables(tables(None, true)), datasets).await?;
+    measure(
+        "GetTables with include_schema",
+        Command::Tables(tables(None, true)),
+        datasets,
+    )
+    .await?;
     for (what, warm, cold) in figures {
         report.add(
             format!("{what} over {datasets} datasets"),
@@ -123,9 +128,14 @@ async fn push(client: &mut Client) -> Result<()> {
     };
     let batch = RecordBatch::try_from_iter([
         ("id", Arc::new(Int64Array::from_iter_values(0..10)) as ArrayRef),
-        ("name", Arc::new(StringArray::from_iter_values((0..10).map(|n| n.to_string())))),
+        (
+            "name",
+            Arc::new(StringArray::from_iter_values((0..10).map(|n| n.to_string()))),
+        ),
     ])?;
-    client.execute_ingest(command, stream::iter([Ok::<_, FlightError>(batch)])).await?;
+    client
+        .execute_ingest(command, stream::iter([Ok::<_, FlightError>(batch)]))
+        .await?;
     Ok(())
 }
 
@@ -134,8 +144,16 @@ async fn push(client: &mut Client) -> Result<()> {
 async fn copies(node: &Node, count: usize) -> Result<()> {
     let first = node.dataset("first")?;
     let root = first.parent().context("a dataset is in a folder")?;
-    let repository = Repository::open(root.to_str().context("the folder has an odd name")?, &RepositoryOptions::default()).await?;
-    let id: DatasetId = format!("did:odf:{}", first.file_name().and_then(|name| name.to_str()).context("no name")?).parse()?;
+    let repository = Repository::open(
+        root.to_str().context("the folder has an odd name")?,
+        &RepositoryOptions::default(),
+    )
+    .await?;
+    let id: DatasetId = format!(
+        "did:odf:{}",
+        first.file_name().and_then(|name| name.to_str()).context("no name")?
+    )
+    .parse()?;
     let storage = repository.dataset(id);
     let head = storage.head().await?.context("the dataset has no head")?;
     let mut events = Vec::new();
@@ -149,7 +167,7 @@ async fn copies(node: &Node, count: usize) -> Result<()> {
         async move {
             let alias: DatasetAlias = format!("account-{}/net.example.dataset-{number}", number % ACCOUNTS).parse()?;
             let seed = Seed {
-                dataset_id: DatasetId::seeded(alias.to_string().as_bytes()),
+                dataset_id: DatasetId::generate().0,
                 dataset_kind: DatasetKind::Root,
             };
             let id = seed.dataset_id;

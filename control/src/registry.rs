@@ -12,7 +12,9 @@ use jetway_odf::codec::EncodedBlock;
 use jetway_odf::identity::{AccountName, DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::{DatasetKind, MetadataEvent};
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository};
-use jetway_planner::{Access, DatasetCatalog, DatasetEntry, Error, ErrorKind, PinnedDataset, Result, Subject, TableName};
+use jetway_planner::{
+    Access, DatasetCatalog, DatasetEntry, Error, ErrorKind, PinnedDataset, Result, Subject, TableName,
+};
 use tokio::sync::Mutex;
 
 mod index;
@@ -135,7 +137,10 @@ impl StorageCatalog {
             return Ok(());
         }
         let began = Instant::now();
-        let news = self.names.index.compare(self.names.repositories.folders().await?, began);
+        let news = self
+            .names
+            .index
+            .compare(self.names.repositories.folders().await?, began);
         let mut known = stream::iter(news)
             .map(|id| self.names.discover(id))
             .buffered(CONCURRENT_READS);
@@ -301,7 +306,11 @@ impl DatasetCatalog for StorageCatalog {
         allow_creation(subject, &alias)?;
         let (id, kind) = seed(&blocks)?;
         self.names.repositories.for_kind(kind).check_writable()?;
-        let _identity = self.names.index.reserve(&by_identity(&id)?).ok_or_else(|| taken(&alias))?;
+        let _identity = self
+            .names
+            .index
+            .reserve(&by_identity(&id)?)
+            .ok_or_else(|| taken(&alias))?;
         let _name = self.reserve(&alias, None).await?;
         let storage = match self.names.repositories.create(id, kind).await {
             Err(error) if error.kind() == jetway_odf::ErrorKind::Conflict => {

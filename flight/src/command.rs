@@ -141,7 +141,7 @@ impl Listing {
                 let planner = &call.shared.planner;
                 let (functions, reserved) = (planner.functions(), planner.reserved_words());
                 sql_info::rows(&call.shared.options, functions, reserved, &command).map(one_batch)
-            },
+            }
             Self::XdbcTypeInfo(command) => xdbc_type_info::rows(&command).map(one_batch),
             Self::PrimaryKeys(command) => keys::primary(call, command).await.map(one_batch),
             Self::ExportedKeys(command) => keys::exported(call, command).await.map(one_batch),

@@ -299,12 +299,24 @@ async fn names_follow_what_other_processes_do() {
     let (one, other) = (catalog(&repository), catalog(&repository));
     let names = async || -> Vec<String> {
         let entries = one.names(&alice(), None).await.unwrap();
-        entries.iter().map(|entry| format!("{} {:?}", entry.alias, entry.kind)).collect()
+        entries
+            .iter()
+            .map(|entry| format!("{} {:?}", entry.alias, entry.kind))
+            .collect()
     };
     assert!(names().await.is_empty());
-    let kept = other.create(&alice(), &alias("kept"), new_seed(), Vec::new()).await.unwrap();
-    let gone = other.create(&alice(), &alias("gone"), new_seed(), Vec::new()).await.unwrap();
-    let own = one.create(&alice(), &alias("own"), new_seed(), Vec::new()).await.unwrap();
+    let kept = other
+        .create(&alice(), &alias("kept"), new_seed(), Vec::new())
+        .await
+        .unwrap();
+    let gone = other
+        .create(&alice(), &alias("gone"), new_seed(), Vec::new())
+        .await
+        .unwrap();
+    let own = one
+        .create(&alice(), &alias("own"), new_seed(), Vec::new())
+        .await
+        .unwrap();
     tokio::time::sleep(LISTING_AGE).await;
     assert_eq!(names().await, ["alice/gone Root", "alice/kept Root", "alice/own Root"]);
     repository.delete(gone.id).await.unwrap();

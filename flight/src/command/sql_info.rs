@@ -9,8 +9,8 @@ use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::metadata::SqlInfoDataBuilder;
 use arrow_flight::sql::{
     CommandGetSqlInfo, SqlInfo, SqlNullOrdering, SqlOuterJoinsSupportLevel, SqlSupportedCaseSensitivity,
-    SqlSupportedGroupBy, SqlSupportedSubqueries, SqlSupportedTransaction, SqlSupportedUnions,
-    SqlSupportsConvert, SqlTransactionIsolationLevel, SupportedSqlGrammar,
+    SqlSupportedGroupBy, SqlSupportedSubqueries, SqlSupportedTransaction, SqlSupportedUnions, SqlSupportsConvert,
+    SqlTransactionIsolationLevel, SupportedSqlGrammar,
 };
 use jetway_planner::FunctionNames;
 
@@ -236,15 +236,9 @@ fn infos(options: &FlightOptions, functions: FunctionNames, reserved: Vec<String
         // Names in ODF have at most 100 characters.
         (Code::SqlDbSchemaNameLength, Value::Number(100)),
         (Code::SqlMaxTableNameLength, Value::Number(100)),
-        (
-            Code::SqlDefaultTransactionIsolation,
-            ordinal(isolation.into()),
-        ),
+        (Code::SqlDefaultTransactionIsolation, ordinal(isolation.into())),
         (Code::SqlTransactionsSupported, flag(TRANSACTIONS)),
-        (
-            Code::SqlSupportedTransactionsIsolationLevels,
-            bits(&[isolation.into()]),
-        ),
+        (Code::SqlSupportedTransactionsIsolationLevels, bits(&[isolation.into()])),
         (Code::SqlDataDefinitionCausesTransactionCommit, flag(false)),
         (Code::SqlDataDefinitionsInTransactionsIgnored, flag(false)),
         (Code::SqlSupportedResultSetTypes, bits(&[1])),

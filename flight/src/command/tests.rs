@@ -92,7 +92,10 @@ fn sql_info_answers_each_code_and_all() {
     let numeric = CommandGetSqlInfo { info: vec![509] };
     let list = rows(&numeric).column(1).as_union().value(0);
     assert_eq!(list.as_list::<i32>().value(0).as_string::<i32>().value(0), "abs");
-    let map = rows(&CommandGetSqlInfo { info: vec![517] }).column(1).as_union().value(0);
+    let map = rows(&CommandGetSqlInfo { info: vec![517] })
+        .column(1)
+        .as_union()
+        .value(0);
     assert_eq!(map.as_map().value_length(0) as usize, sql_info::conversions().len());
 }
 

@@ -147,12 +147,18 @@ async fn tables_are_filtered_and_only_those_that_the_caller_may_see() {
 async fn types_and_conversions_are_true() {
     let node = Node::start().await;
     let mut alice = node.client("alice").await;
-    let info = alice.get_xdbc_type_info(CommandGetXdbcTypeInfo::default()).await.unwrap();
+    let info = alice
+        .get_xdbc_type_info(CommandGetXdbcTypeInfo::default())
+        .await
+        .unwrap();
     let types = text(&rows(&mut alice, info).await, 0);
     assert!(types.len() > 20);
     for name in types {
         let sql = format!("SELECT CAST(NULL AS {name}) AS c");
-        let info = alice.execute(sql, None).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let info = alice
+            .execute(sql, None)
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         rows(&mut alice, info).await;
     }
     let info = alice.get_sql_info(vec![SqlInfo::SqlSupportsConvert]).await.unwrap();
@@ -184,7 +190,12 @@ async fn types_and_conversions_are_true() {
     let mut casts = Vec::new();
     for (&from, to) in from.values().iter().zip(to.iter()) {
         for &to in to.unwrap().as_primitive::<Int32Type>().values() {
-            casts.push(format!("CAST(CAST(NULL AS {}) AS {}) AS c{}", names(from), names(to), casts.len()));
+            casts.push(format!(
+                "CAST(CAST(NULL AS {}) AS {}) AS c{}",
+                names(from),
+                names(to),
+                casts.len()
+            ));
         }
     }
     assert!(casts.len() > 150);
@@ -197,8 +208,16 @@ async fn types_and_conversions_are_true() {
     let info = alice.get_sql_info(vec![SqlInfo::SqlNumericFunctions]).await.unwrap();
     let batches = rows(&mut alice, info).await;
     let functions = batches[0].column(1).as_union().value(0).as_list::<i32>().value(0);
-    let functions: Vec<_> = functions.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
-    assert!(functions.is_sorted() && functions.iter().any(|name| name == "power"), "{functions:?}");
+    let functions: Vec<_> = functions
+        .as_string::<i32>()
+        .iter()
+        .flatten()
+        .map(str::to_owned)
+        .collect();
+    assert!(
+        functions.is_sorted() && functions.iter().any(|name| name == "power"),
+        "{functions:?}"
+    );
 }
 
 /// Trap 3 and 4: schemas of tables are valid, have the nullability of the rows, and tell tools about their columns.
@@ -224,16 +243,29 @@ async fn schemas_of_tables_are_those_of_their_rows() {
     }
     assert!(listed.is_sorted_by_key(|(schema, table, _)| (schema.clone(), table.clone())));
     for (account, table, schema) in listed {
-        let info = alice.execute(format!("SELECT * FROM {account}.{table}"), None).await.unwrap();
+        let info = alice
+            .execute(format!("SELECT * FROM {account}.{table}"), None)
+            .await
+            .unwrap();
         let streamed = arrow::datatypes::Schema::try_from(IpcMessage(info.schema)).unwrap();
         let plain = |schema: &arrow::datatypes::Schema| -> Vec<_> {
             let fields = schema.fields().iter();
-            fields.map(|f| (f.name().clone(), f.data_type().clone(), f.is_nullable())).collect()
+            fields
+                .map(|f| (f.name().clone(), f.data_type().clone(), f.is_nullable()))
+                .collect()
         };
         assert_eq!(plain(&schema), plain(&streamed), "{account}.{table}");
         for field in schema.fields() {
-            let told = |key: &str| field.metadata().get(&format!("ARROW:FLIGHT:SQL:{key}")).map(String::as_str);
-            assert_eq!((told("TABLE_NAME"), told("SCHEMA_NAME")), (Some(table.as_str()), Some(account.as_str())));
+            let told = |key: &str| {
+                field
+                    .metadata()
+                    .get(&format!("ARROW:FLIGHT:SQL:{key}"))
+                    .map(String::as_str)
+            };
+            assert_eq!(
+                (told("TABLE_NAME"), told("SCHEMA_NAME")),
+                (Some(table.as_str()), Some(account.as_str()))
+            );
             assert!(told("TYPE_NAME").is_some());
         }
     }
