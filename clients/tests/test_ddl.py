@@ -26,7 +26,7 @@ def test_a_table_is_made_filled_and_dropped(cursor: dbapi.Cursor, table: str) ->
 @pytest.mark.covers("StatementUpdate", client="ADBC Python", traps=[21])
 def test_a_table_of_a_query_is_made_once(cursor: dbapi.Cursor, table: str, count: Callable[[str], int]) -> None:
     cursor.execute(f"CREATE TABLE {table} AS SELECT value AS n FROM generate_series(1, 1000)")
-    assert cursor.fetchall() == [(1000,)]
+    assert cursor.rowcount == 1000
     assert count(table) == 1000
 
 

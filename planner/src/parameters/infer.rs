@@ -17,10 +17,17 @@ use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Value, VisitMut, VisitorM
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
-use crate::Result;
+use crate::{Error, ErrorKind, Result};
 
 /// The types of all parameters of a plan where they are known, and the plan with these types in it.
 pub(super) fn types(plan: LogicalPlan, count: usize) -> Result<(LogicalPlan, Vec<Option<DataType>>)> {
+    let names = plan.get_parameter_names()?;
+    if let Some(name) = names.iter().find(|name| !name.starts_with('$')) {
+        return Err(Error::new(
+            ErrorKind::InvalidSql,
+            format!("parameters have no names: write ? or $1 instead of {name}"),
+        ));
+    }
     if count == 0 {
         return Ok((plan, Vec::new()));
     }
