@@ -9,12 +9,13 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use jetway_planner::{IdempotencyKey, PlanRequest, Query, SessionOptions, Subject};
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status};
 use tracing::{Instrument, Span};
 
 use crate::gateway::Shared;
 use crate::queries::{ActiveQuery, Origin, QueryId};
+use crate::session::{self, Options, Session};
 use crate::status::status;
 use crate::{Error, Result, WireProfile, auth};
 
@@ -27,8 +28,14 @@ pub(crate) struct Call {
     pub(crate) shared: Arc<Shared>,
     pub(crate) subject: Subject,
     pub(crate) profile: WireProfile,
-    /// The settings that the client chose.
+    /// The settings that the client chose and that change what statements mean.
     pub(crate) session: SessionOptions,
+    /// All settings that the client chose, for its session or for this call.
+    pub(crate) options: Arc<Options>,
+    /// The session that the call came with.
+    pub(crate) brought: Option<Session>,
+    /// The cookie that the answer carries, if any.
+    cookie: Arc<OnceLock<MetadataValue<Ascii>>>,
     /// What the client calls itself; empty if it does not say.
     pub(crate) client: Arc<str>,
     /// Where it connected from.
@@ -80,6 +87,25 @@ impl Call {
     /// A request to plan a query for the caller, under the settings of its session.
     pub(crate) fn plan_request(&self, query: Query) -> PlanRequest {
         PlanRequest::new(&self.subject, query).with_session(self.session.clone())
+    }
+
+    /// A cookie that makes the session of a client that is still there last longer, once half of its time is over.
+    fn renewal(&self, now: SystemTime) -> Result<Option<MetadataValue<Ascii>>> {
+        let options = &self.shared.options;
+        let Some(session) = &self.brought else { return Ok(None) };
+        if session.expires > now + options.session_ttl / 2 {
+            return Ok(None);
+        }
+        let renewed = Session {
+            expires: now + options.session_ttl,
+            ..session.clone()
+        };
+        renewed.set_cookie(&options.ticket_key, &self.subject, now).map(Some)
+    }
+
+    /// Sends a cookie with the answer; only the first one counts.
+    pub(crate) fn give_cookie(&self, cookie: MetadataValue<Ascii>) {
+        let _ = self.cookie.set(cookie);
     }
 
     /// Says which command the call turned out to be, for metrics and traces.
@@ -134,20 +160,20 @@ where
         let outcome = async {
             let caller = auth::authenticate(shared.authenticator.as_ref(), &metadata).await?;
             record.span.record("subject", caller.subject.name().as_str());
-            let compression = metadata
-                .get(WireProfile::COMPRESSION_HEADER)
-                .map(|value| value.to_str());
-            let compression = compression.transpose().map_err(|_| {
-                Error::invalid_argument(format!("the header {} is no text", WireProfile::COMPRESSION_HEADER))
-            })?;
-            let profile = WireProfile::from_header(compression)?;
             let client = client(&metadata);
             record.span.record("client", client.as_ref());
+            let now = shared.options.clock.now().into();
+            let brought = session::brought(&shared, &metadata, &caller.subject, &client, now)?;
+            let options = session::options(brought.as_ref(), &metadata)?;
+            let cookie = Arc::new(OnceLock::new());
             let call = Call {
                 shared,
                 subject: caller.subject,
-                profile,
-                session: SessionOptions::default(),
+                profile: WireProfile::for_client(&client, &options.profile),
+                session: options.planning(),
+                options: Arc::new(options),
+                brought,
+                cookie: Arc::clone(&cookie),
                 client,
                 peer,
                 trace: trace(&metadata),
@@ -155,7 +181,13 @@ where
                 idempotency_key: idempotency_key(&metadata)?,
                 record: record.clone(),
             };
+            let renewal = call.renewal(now)?;
             let mut response = Response::new(body(call, request).await?);
+            if let Some(cookie) = cookie.get().or(renewal.as_ref()) {
+                response
+                    .metadata_mut()
+                    .insert(http::header::SET_COOKIE.as_str(), cookie.clone());
+            }
             if let Some(bearer) = caller.bearer {
                 response.metadata_mut().insert(auth::header_name(), bearer);
             }

@@ -22,6 +22,7 @@ use prost::Message;
 use crate::call::{Answers, Call};
 use crate::decode::Upload;
 use crate::encode::{StreamMessage, encode_stream};
+use crate::session::actions;
 use crate::wire::schema_bytes;
 use crate::{Error, Result};
 
@@ -285,6 +286,18 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
                 call.named("KillQuery");
                 Some(kill_query(&call, &action.body)?)
             }
+            actions::SET => {
+                call.named(actions::SET);
+                Some(actions::set(&call, &action.body)?)
+            }
+            actions::GET => {
+                call.named(actions::GET);
+                Some(actions::get(&call))
+            }
+            actions::CLOSE => {
+                call.named(actions::CLOSE);
+                Some(actions::close(&call)?)
+            }
             other => return Err(not_offered::action(other)),
         };
         Ok(stream::iter(body.map(|body| Ok(arrow_flight::Result { body }))).boxed())
@@ -320,6 +333,12 @@ pub(crate) fn list_actions(call: Call, _: Empty) -> BoxFuture<'static, Result<An
             KILL_QUERY,
             "Stops a query; the body is its id as system.queries shows it.",
         ),
+        (
+            actions::SET,
+            "Sets options of the session, which is a cookie of the answer.",
+        ),
+        (actions::GET, "Tells the options that apply to calls."),
+        (actions::CLOSE, "Ends the session."),
     ]
     .map(|(name, description)| {
         Ok(ActionType {

@@ -16,7 +16,7 @@ use futures::{StreamExt, stream};
 use jetway_planner::BatchStream;
 use tonic::{Code, Status};
 
-use crate::encode::{array_bytes, split};
+use crate::encode::{Dictionaries, array_bytes, split};
 use crate::wire::{Shape, cast_batch};
 use crate::{Error, ErrorKind, Result};
 
@@ -170,7 +170,12 @@ impl Decoder {
             self.pieces.push_back(batch);
         } else {
             // One long value behind many keys would unfold into any size.
-            self.pieces.extend(split(&batch, self.max_message, self.max_message)?);
+            self.pieces.extend(split(
+                &batch,
+                self.max_message,
+                self.max_message,
+                Dictionaries::Hydrated,
+            )?);
         }
         Ok(())
     }

@@ -14,9 +14,9 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use message::{MessageEncoder, StreamMessage};
+pub(crate) use message::{MessageEncoder, StreamMessage, has_dictionaries};
 pub(crate) use pack::{Packer, split};
-pub(crate) use size::{RowSizes, array_bytes};
+pub(crate) use size::{Dictionaries, RowSizes, array_bytes};
 pub(crate) use stream::{StreamTimes, encode_stream};
 
 /// Sizes of messages with rows, in bytes of encoded rows.

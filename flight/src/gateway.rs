@@ -11,7 +11,7 @@ use crate::encode::StreamTimes;
 use crate::parameters::BoundParameters;
 use crate::plan_cache::PlanCache;
 use crate::queries::{Queries, ResultLimits};
-use crate::{Authenticator, FlightEndpoint, MessageLimits, TicketKey};
+use crate::{Authenticator, FlightEndpoint, MessageLimits, Sessions, TicketKey};
 
 /// Limits and times of a gateway.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct FlightOptions {
     pub ticket_ttl: Duration,
     /// How long a prepared statement is good.
     pub prepared_ttl: Duration,
+    /// How long a session lasts after it was last used or set.
+    pub session_ttl: Duration,
     /// Sizes of the messages that are sent.
     pub messages: MessageLimits,
     /// Largest message that is taken in, in bytes.
@@ -58,6 +60,7 @@ impl FlightOptions {
             clock: Clock::system(),
             ticket_ttl: Duration::from_secs(60 * 60),
             prepared_ttl: Duration::from_secs(24 * 60 * 60),
+            session_ttl: Duration::from_secs(24 * 60 * 60),
             messages: MessageLimits::default(),
             max_upload_message: 64 * 1024 * 1024,
             max_statement: 1024 * 1024,
@@ -103,6 +106,7 @@ pub(crate) struct Shared {
     pub(crate) bound: BoundParameters,
     pub(crate) queries: Queries,
     pub(crate) admission: Admission,
+    pub(crate) sessions: Sessions,
 }
 
 /// A Flight SQL server over a planner. Cheap to clone.
@@ -125,8 +129,14 @@ impl FlightGateway {
                 bound: BoundParameters::new(MAX_REMEMBERED_BYTES, REMEMBERED_FOR),
                 queries,
                 admission,
+                sessions: Sessions::default(),
             }),
         }
+    }
+
+    /// The sessions that this gateway has seen.
+    pub fn sessions(&self) -> Sessions {
+        self.shared.sessions.clone()
     }
 
     /// The gRPC service, with its message limits set, for [`Server::add_service`].

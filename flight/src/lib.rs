@@ -4,7 +4,7 @@
 //!            GetFlightInfo ──► plan ──► schema + signed ticket ─┐
 //!  client ──► DoGet(ticket) ──► verify ──► (cached) plan ──► batches ──► wire shape ──► messages ──► client
 //!            DoPut(ingest) ──► messages ──► checked batches ──► planner ──► committed row count
-//!            DoAction ──► prepared statements, as signed handles
+//!            DoAction ──► prepared statements and sessions, as signed handles and cookies
 //! ```
 //!
 //! A gateway keeps nothing that another replica needs: tickets and prepared statement handles carry their whole state and
@@ -23,6 +23,7 @@ mod parameters;
 mod plan_cache;
 mod queries;
 mod service;
+mod session;
 mod status;
 mod task_stream;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use endpoint::FlightEndpoint;
 pub use error::{Error, ErrorKind, Result};
 pub use gateway::{FlightGateway, FlightOptions, tune};
 pub use queries::{ActiveQuery, Meter, Origin, Queries, QueryId, QueryRecord, QueryState};
+pub use session::{SessionInfo, Sessions};
 pub use ticket::TicketKey;
 pub use web::{Web, WebLayer, WebOrigins};
 pub use wire::{Compression, WireProfile};

@@ -7,6 +7,9 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::*;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use crate::WireProfile;
+use crate::wire::any_type;
+
 /// A small random generator: a test case is its seed.
 pub(crate) struct Random(pub(crate) u64);
 
@@ -21,6 +24,15 @@ impl Random {
 
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
+    }
+
+    /// What some client may have asked for.
+    pub(crate) fn profile(&mut self) -> WireProfile {
+        loop {
+            if let Some(profile) = WireProfile::from_bits(self.below(64) as u32) {
+                return profile;
+            }
+        }
     }
 
     fn nulls(&mut self, len: usize) -> Option<NullBuffer> {
@@ -52,7 +64,7 @@ impl Random {
 
     /// A type of any kind that can be on its way to a client.
     pub(crate) fn data_type(&mut self, depth: usize) -> DataType {
-        match self.below(if depth == 0 { 17 } else { 25 }) {
+        match self.below(if depth == 0 { 37 } else { 47 }) {
             0 => DataType::Null,
             1 => DataType::Boolean,
             2 => DataType::Int8,
@@ -70,19 +82,44 @@ impl Random {
             14 => DataType::BinaryView,
             15 => DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)),
             16 => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8View)),
-            17 => DataType::List(self.field(depth - 1)),
-            18 => DataType::LargeList(self.field(depth - 1)),
-            19 => DataType::ListView(self.field(depth - 1)),
-            20 => DataType::FixedSizeList(self.field(depth - 1), 2),
-            21 => DataType::Struct((0..self.below(3)).map(|_| self.field(depth - 1)).collect()),
-            22 => {
+            17 => DataType::UInt8,
+            18 => DataType::UInt16,
+            19 => DataType::UInt32,
+            20 => DataType::Int16,
+            21 => DataType::Int32,
+            22 => DataType::Float16,
+            23 => DataType::Float32,
+            24 => DataType::Decimal32(9, 2),
+            25 => DataType::Decimal64(18, 4),
+            26 => DataType::Decimal256(76, -2),
+            27 => DataType::Date64,
+            28 => DataType::Time32(TimeUnit::Second),
+            29 => DataType::Time64(TimeUnit::Nanosecond),
+            30 => DataType::Timestamp(TimeUnit::Nanosecond, None),
+            31 => DataType::Duration(TimeUnit::Millisecond),
+            32 => DataType::Interval(IntervalUnit::YearMonth),
+            33 => DataType::Interval(IntervalUnit::DayTime),
+            34 => DataType::Interval(IntervalUnit::MonthDayNano),
+            35 => DataType::LargeBinary,
+            36 => DataType::Dictionary(Box::new(DataType::UInt16), Box::new(DataType::UInt64)),
+            37 => DataType::List(self.field(depth - 1)),
+            38 => DataType::LargeList(self.field(depth - 1)),
+            39 => DataType::ListView(self.field(depth - 1)),
+            40 => DataType::FixedSizeList(self.field(depth - 1), 2),
+            41 => DataType::Struct((0..self.below(3)).map(|_| self.field(depth - 1)).collect()),
+            42 | 43 => {
+                let mode = [UnionMode::Sparse, UnionMode::Dense][self.below(2)];
+                let fields = (0..2).map(|id| (id, Arc::new(Field::new(format!("u{id}"), self.data_type(0), true))));
+                DataType::Union(fields.collect(), mode)
+            }
+            44 => {
                 let entries = Fields::from(vec![
                     Field::new("keys", DataType::Utf8, false),
                     Field::new("values", self.data_type(depth - 1), true),
                 ]);
                 DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
             }
-            23 => DataType::RunEndEncoded(
+            45 => DataType::RunEndEncoded(
                 Arc::new(Field::new("run_ends", DataType::Int32, false)),
                 Arc::new(Field::new("values", self.data_type(0), true)),
             ),
@@ -104,6 +141,81 @@ impl Random {
             DataType::Int8 => Arc::new(Int8Array::from(self.options(len, |r| r.next() as i8))),
             DataType::Int64 => Arc::new(Int64Array::from(self.options(len, |r| r.next() as i64))),
             DataType::UInt64 => Arc::new(UInt64Array::from(self.options(len, Self::next))),
+            DataType::UInt8 => Arc::new(UInt8Array::from(self.options(len, |r| r.next() as u8))),
+            DataType::UInt16 => Arc::new(UInt16Array::from(self.options(len, |r| r.next() as u16))),
+            DataType::UInt32 => Arc::new(UInt32Array::from(self.options(len, |r| r.next() as u32))),
+            DataType::Int16 => Arc::new(Int16Array::from(self.options(len, |r| r.next() as i16))),
+            DataType::Int32 => Arc::new(Int32Array::from(self.options(len, |r| r.next() as i32))),
+            // Numbers that look the same with more bits.
+            DataType::Float16 => {
+                let numbers = Float32Array::from(self.options(len, |r| r.below(1000) as f32 + 0.5));
+                arrow::compute::cast(&numbers, &DataType::Float16).unwrap()
+            }
+            DataType::Float32 => Arc::new(Float32Array::from(self.options(len, |r| r.next() as f32))),
+            DataType::Decimal32(p, s) => Arc::new(
+                Decimal32Array::from(self.options(len, |r| r.below(999_999_999) as i32))
+                    .with_precision_and_scale(*p, *s)
+                    .unwrap(),
+            ),
+            DataType::Decimal64(p, s) => Arc::new(
+                Decimal64Array::from(self.options(len, |r| (r.next() >> 8) as i64))
+                    .with_precision_and_scale(*p, *s)
+                    .unwrap(),
+            ),
+            DataType::Decimal256(p, s) => Arc::new(
+                Decimal256Array::from(self.options(len, |r| i256::from_i128(i128::from(r.next()))))
+                    .with_precision_and_scale(*p, *s)
+                    .unwrap(),
+            ),
+            DataType::Date64 => Arc::new(Date64Array::from(
+                self.options(len, |r| (r.below(40_000) as i64 - 20_000) * 86_400_000),
+            )),
+            DataType::Time32(_) => Arc::new(Time32SecondArray::from(self.options(len, |r| r.below(86_400) as i32))),
+            DataType::Time64(_) => Arc::new(Time64NanosecondArray::from(
+                self.options(len, |r| r.below(86_400_000_000_000) as i64),
+            )),
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => Arc::new(TimestampNanosecondArray::from(
+                self.options(len, |r| (r.next() >> 4) as i64),
+            )),
+            DataType::Duration(_) => Arc::new(DurationMillisecondArray::from(
+                self.options(len, |r| (r.next() >> 20) as i64),
+            )),
+            DataType::Interval(IntervalUnit::YearMonth) => Arc::new(IntervalYearMonthArray::from(
+                self.options(len, |r| r.below(1000) as i32),
+            )),
+            DataType::Interval(IntervalUnit::DayTime) => {
+                Arc::new(IntervalDayTimeArray::from(self.options(len, |r| {
+                    IntervalDayTime::new(r.below(100) as i32, r.below(1000) as i32)
+                })))
+            }
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                Arc::new(IntervalMonthDayNanoArray::from(self.options(len, |r| {
+                    IntervalMonthDayNano::new(r.below(9) as i32, r.below(9) as i32, r.below(9) as i64)
+                })))
+            }
+            DataType::LargeBinary => Arc::new(LargeBinaryArray::from_iter(self.options(len, Self::text))),
+            DataType::Union(fields, mode) => {
+                let ids: ScalarBuffer<i8> = (0..len).map(|_| self.below(2) as i8).collect();
+                let (offsets, children) = match mode {
+                    UnionMode::Sparse => (
+                        None,
+                        fields.iter().map(|(_, f)| self.array(f.data_type(), len)).collect(),
+                    ),
+                    UnionMode::Dense => {
+                        let mut counts = [0; 2];
+                        let offsets = ids.iter().map(|id| {
+                            counts[*id as usize] += 1;
+                            counts[*id as usize] - 1
+                        });
+                        let offsets: ScalarBuffer<i32> = offsets.collect();
+                        let children = fields
+                            .iter()
+                            .map(|(id, f)| self.array(f.data_type(), counts[id as usize] as usize));
+                        (Some(offsets), children.collect())
+                    }
+                };
+                Arc::new(UnionArray::try_new(fields.clone(), ids, offsets, children).unwrap())
+            }
             DataType::Float64 => Arc::new(Float64Array::from(self.options(len, |r| r.next() as f64))),
             DataType::Decimal128(p, s) => Arc::new(
                 Decimal128Array::from(self.options(len, |r| i128::from(r.next())))
@@ -131,6 +243,10 @@ impl Random {
                 match keys.as_ref() {
                     DataType::Int8 => {
                         let keys = Int8Array::from(self.options(len, |r| r.below(5) as i8));
+                        Arc::new(DictionaryArray::new(keys, values))
+                    }
+                    DataType::UInt16 => {
+                        let keys = UInt16Array::from(self.options(len, |r| r.below(5) as u16));
                         Arc::new(DictionaryArray::new(keys, values))
                     }
                     _ => {
@@ -200,6 +316,17 @@ impl Random {
                 Arc::new(RunArray::<Int32Type>::try_new(&Int32Array::from(ends), &values).unwrap())
             }
             other => unreachable!("{other}"),
+        }
+    }
+
+    /// A schema of what can be sent to the node.
+    pub(crate) fn upload_schema(&mut self) -> SchemaRef {
+        let union = |data_type: &DataType| matches!(data_type, DataType::Union(_, _));
+        loop {
+            let schema = self.schema();
+            if !schema.fields().iter().any(|field| any_type(field.data_type(), &union)) {
+                return schema;
+            }
         }
     }
 

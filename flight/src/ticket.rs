@@ -57,6 +57,30 @@ impl TicketKey {
             .map_err(|_| Error::internal("the system gave no random bytes for the ticket key"))?;
         Self::new(&secret)
     }
+
+    /// A message, signed for a purpose.
+    pub(crate) fn seal(&self, purpose: Purpose, contents: &impl Message) -> (Bytes, TicketTag) {
+        let mut bytes = Vec::with_capacity(HEADER_LEN + contents.encoded_len() + TAG_LEN);
+        bytes.extend([VERSION, purpose as u8]);
+        // A vector grows as needed, so encoding into it does not fail.
+        let _ = contents.encode(&mut bytes);
+        let mut tag = [0; TAG_LEN];
+        for (to, from) in tag.iter_mut().zip(hmac::sign(&self.0, &bytes).as_ref()) {
+            *to = *from;
+        }
+        bytes.extend(tag);
+        (bytes.into(), tag)
+    }
+
+    /// The bytes of a message that was signed for the purpose; none if they were not.
+    pub(crate) fn open<'a>(&self, purpose: Purpose, bytes: &'a [u8]) -> Option<(&'a [u8], TicketTag)> {
+        let (signed, tag) = bytes.split_last_chunk::<TAG_LEN>()?;
+        hmac::verify(&self.0, signed, tag).ok()?;
+        match signed {
+            [VERSION, of, contents @ ..] if *of == purpose as u8 => Some((contents, *tag)),
+            _ => None,
+        }
+    }
 }
 
 /// What a signed text is for; one is never taken for the other.
@@ -66,6 +90,8 @@ pub(crate) enum Purpose {
     Fetch = 1,
     /// Planning a prepared statement.
     Prepared = 2,
+    /// Options of a session.
+    Session = 3,
 }
 
 /// A statement on its way between two calls.
@@ -153,16 +179,7 @@ impl Ticket {
             account: self.account.clone(),
             expires: unix_seconds(self.expires),
         };
-        let mut bytes = Vec::with_capacity(HEADER_LEN + contents.encoded_len() + TAG_LEN);
-        bytes.extend([VERSION, purpose as u8]);
-        // A vector grows as needed, so encoding into it does not fail.
-        let _ = contents.encode(&mut bytes);
-        let mut tag = [0; TAG_LEN];
-        for (to, from) in tag.iter_mut().zip(hmac::sign(&key.0, &bytes).as_ref()) {
-            *to = *from;
-        }
-        bytes.extend(tag);
-        (bytes.into(), tag)
+        key.seal(purpose, &contents)
     }
 
     /// Checks that we signed it for this purpose, that it is the subject's and that it is not too old.
@@ -178,15 +195,10 @@ impl Ticket {
                 Purpose::Fetch => {
                     "this is no ticket of this node: ask for a new one with GetFlightInfo, that is, run the query again"
                 }
-                Purpose::Prepared => "this is no prepared statement of this node: prepare it again",
+                Purpose::Prepared | Purpose::Session => "this is no prepared statement of this node: prepare it again",
             })
         };
-        let (signed, tag) = bytes.split_last_chunk::<TAG_LEN>().ok_or_else(bad)?;
-        hmac::verify(&key.0, signed, tag).map_err(|_| bad())?;
-        let contents = match signed {
-            [VERSION, of, contents @ ..] if *of == purpose as u8 => contents,
-            _ => return Err(bad()),
-        };
+        let (contents, tag) = key.open(purpose, bytes).ok_or_else(bad)?;
         let contents = Contents::decode(contents).map_err(|_| bad())?;
         if !contents.account.eq_ignore_ascii_case(subject.name().as_str()) {
             return Err(Error::new(
@@ -202,7 +214,7 @@ impl Ticket {
                 ErrorKind::Expired,
                 match purpose {
                     Purpose::Fetch => "this ticket has expired: run the query again",
-                    Purpose::Prepared => "this prepared statement has expired: prepare it again",
+                    Purpose::Prepared | Purpose::Session => "this prepared statement has expired: prepare it again",
                 },
             ));
         }
@@ -227,7 +239,7 @@ impl Ticket {
             account: contents.account,
             expires,
         };
-        Ok((ticket, *tag))
+        Ok((ticket, tag))
     }
 }
 

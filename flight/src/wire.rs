@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
 use bytes::Bytes;
@@ -12,78 +12,23 @@ use crate::{Error, Result};
 
 mod cast;
 mod column_metadata;
+mod profile;
 mod shape;
 mod sql_type;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cast::cast_array;
-pub(crate) use column_metadata::{TableColumns, with_column_metadata};
-pub(crate) use shape::Shape;
-
-/// What a client can read.
-///
-/// The default is what every Flight SQL client reads: string and binary views become plain strings and binaries,
-/// dictionaries and run-end encoded columns become their values, list views become lists, at any depth, and bodies are not
-/// compressed. A client that reads compressed bodies asks for them with the header `jetway-compression: lz4` (or `zstd`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WireProfile {
-    /// How message bodies are compressed.
-    pub compression: Option<Compression>,
-}
-
-/// A way to compress message bodies that Arrow IPC knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// LZ4 frames: cheap, for networks slower than about 10 Gbit/s.
-    Lz4,
-    /// Zstandard: smaller and dearer, for slow networks.
-    Zstd,
-}
+pub(crate) use column_metadata::{TableColumns, with_column_metadata, without_column_metadata};
+pub use profile::{Compression, WireProfile};
+pub(crate) use profile::{Preset, ProfileChoice};
+pub(crate) use shape::{Shape, any_type, has_hidden_values};
 
 impl WireProfile {
-    /// Header in which a client asks for compression.
-    pub const COMPRESSION_HEADER: &'static str = "jetway-compression";
-
-    /// The profile that a client asks for in the compression header.
-    pub(crate) fn from_header(compression: Option<&str>) -> Result<Self> {
-        let compression = match compression.map(str::trim) {
-            None | Some("" | "none") => None,
-            Some("lz4") => Some(Compression::Lz4),
-            Some("zstd") => Some(Compression::Zstd),
-            Some(other) => {
-                return Err(Error::invalid_argument(format!(
-                    "the header {} must be \"none\", \"lz4\" or \"zstd\"",
-                    Self::COMPRESSION_HEADER
-                ))
-                .with_context("value", other));
-            }
-        };
-        Ok(Self { compression })
-    }
-
-    pub(crate) fn to_bits(self) -> u32 {
-        match self.compression {
-            None => 0,
-            Some(Compression::Lz4) => 1,
-            Some(Compression::Zstd) => 2,
-        }
-    }
-
-    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
-        let compression = match bits {
-            0 => None,
-            1 => Some(Compression::Lz4),
-            2 => Some(Compression::Zstd),
-            _ => return None,
-        };
-        Some(Self { compression })
-    }
-
     /// The schema that rows of a schema have on the wire. FlightInfo, GetSchema, Prepare, GetTables and the stream all use
     /// this, so they cannot differ.
     pub(crate) fn schema(self, schema: &Schema) -> SchemaRef {
-        Shape::Wire.schema(schema)
+        with_column_metadata(&Shape::Wire(self).schema(schema), None)
     }
 
     /// How messages are written.
@@ -100,7 +45,8 @@ impl WireProfile {
 
 /// A batch with the columns of another schema: same names and order, types as [`Shape`] changes them.
 pub(crate) fn cast_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    if batch.schema_ref() == schema {
+    let hidden = |field: &FieldRef| any_type(field.data_type(), &has_hidden_values);
+    if batch.schema_ref() == schema && !schema.fields().iter().any(hidden) {
         return Ok(batch.clone());
     }
     if batch.num_columns() != schema.fields().len() {

@@ -49,6 +49,22 @@ impl TableName {
             .map_err(|error| bad_name(&error))?;
         Ok(Self::Alias(DatasetAlias::new(account, name)))
     }
+
+    /// The same name, in an account if it names none itself.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the account's name is no legal one.
+    pub fn within(self, account: Option<&str>) -> Result<Self> {
+        match (self, account) {
+            (Self::Alias(alias), Some(account)) if alias.account.is_none() => {
+                let account = odf_spelling(account)
+                    .parse::<AccountName>()
+                    .map_err(|error| bad_name(&error))?;
+                Ok(Self::Alias(DatasetAlias::new(Some(account), alias.name)))
+            }
+            (name, _) => Ok(name),
+        }
+    }
 }
 
 /// ODF names know no underscore, SQL names know no unquoted hyphen: one stands for the other.

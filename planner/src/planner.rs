@@ -493,7 +493,9 @@ fn prepare(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Resu
         let mut session = shared.engine.session(subject, &request.session);
         let parsed = Parsed::new(&session, sql_text(&request)?)?;
         let parameters = parsed.parameters;
-        let needed = match policy::change(parsed.statement.clone())? {
+        let change = policy::change(parsed.statement.clone())?;
+        let change = change.map(|change| change.within(request.session.schema.as_deref()));
+        let needed = match change.transpose()? {
             None => {
                 let (query, pins) = shared
                     .resolve(&mut session, subject, parsed, request.pins.as_deref())
@@ -549,7 +551,7 @@ fn plan_update(
             return Ok(None);
         };
         let compute = shared.engine.compute.clone();
-        let planned = match change {
+        let planned = match change.within(request.session.schema.as_deref())? {
             Change::Insert(insert) => {
                 let Insertion {
                     dataset,

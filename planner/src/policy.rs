@@ -36,6 +36,24 @@ pub(crate) enum Change {
     Drop(DropStatement),
 }
 
+impl Change {
+    /// The same change, of datasets in a schema if it names none itself.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the schema is no account.
+    pub(crate) fn within(mut self, schema: Option<&str>) -> Result<Self> {
+        match &mut self {
+            Self::Insert(insert) => insert.table = insert.table.clone().within(schema)?,
+            Self::Create(create) => create.table = create.table.clone().within(schema)?,
+            Self::Drop(drop) => {
+                let tables = drop.tables.iter().map(|table| table.clone().within(schema));
+                drop.tables = tables.collect::<Result<_>>()?;
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// Finds out which change a statement makes; none if it only reads or is not possible.
 ///
 /// # Errors

@@ -41,10 +41,13 @@ impl Resolver<'_> {
     /// Registers every dataset that a statement names with its session; gives their pins, in the order of identity.
     pub(crate) async fn register(&self, session: &mut SessionState, statement: &SqlStatement) -> Result<Vec<Pin>> {
         let mut tables = Tables::new(self.subject);
+        let default = session.config_options().catalog.default_schema.clone();
+        // The subject's own account is where names without one are looked up anyhow.
+        let schema = (default != self.subject.name().as_str()).then_some(default.as_str());
         let mut pins = Pins::default();
         let mut calls = HashMap::new();
         for call in functions::calls(session, statement)? {
-            let mut dataset = self.called(&call).await?;
+            let mut dataset = self.called(&call, schema).await?;
             pins.pin(&mut dataset);
             let table = self.result(&call, dataset).await?;
             calls.insert(call, table);
@@ -54,6 +57,7 @@ impl Resolver<'_> {
         for reference in session.resolve_table_references(statement)? {
             if reference
                 .schema()
+                .or(schema)
                 .is_some_and(|schema| schema.eq_ignore_ascii_case(INFORMATION_SCHEMA))
             {
                 lists_tables = true;
@@ -61,21 +65,24 @@ impl Resolver<'_> {
             }
             if reference
                 .schema()
+                .or(schema)
                 .is_some_and(|schema| schema.eq_ignore_ascii_case(SYSTEM_SCHEMA))
+                && !is_function(session, &reference)
             {
                 let table = self.system_table(reference.table())?;
-                tables.insert_system(&self.resolved(&reference).0, table);
+                tables.insert_system(reference.schema().unwrap_or(&default), table);
                 continue;
             }
             let name = TableName::parse(reference.catalog(), reference.schema(), reference.table())?;
-            let mut dataset = match self.pinned(&name).await {
+            let mut dataset = match self.pinned(name, schema).await {
                 Ok(dataset) => dataset,
                 Err(error) if error.kind() == ErrorKind::NotFound && is_function(session, &reference) => continue,
                 Err(error) => return Err(error),
             };
             pins.pin(&mut dataset);
             let table = self.table(dataset).await?;
-            tables.insert(self.resolved(&reference), table);
+            let schema = reference.schema().unwrap_or(&default).to_owned();
+            tables.insert((schema, reference.table().to_owned()), table);
         }
         if lists_tables {
             self.list_all(&mut tables).await?;
@@ -102,11 +109,11 @@ impl Resolver<'_> {
     }
 
     /// The dataset that a table function is called for.
-    async fn called(&self, call: &Call) -> Result<PinnedDataset> {
+    async fn called(&self, call: &Call, schema: Option<&str>) -> Result<PinnedDataset> {
         let mut first = None;
         for name in call.names() {
             let found = match name {
-                Ok(name) => self.pinned(&name).await,
+                Ok(name) => self.pinned(name, schema).await,
                 Err(error) => Err(error),
             };
             match found {
@@ -130,7 +137,8 @@ impl Resolver<'_> {
     }
 
     /// A dataset by name, at the head that an earlier plan saw if there was one.
-    async fn pinned(&self, name: &TableName) -> Result<PinnedDataset> {
+    async fn pinned(&self, name: TableName, schema: Option<&str>) -> Result<PinnedDataset> {
+        let name = &name.within(schema)?;
         let found = match name {
             TableName::Id(id) => self.catalog.resolve_id(self.subject, id, Access::Read).await,
             TableName::Alias(_) => self.catalog.resolve(self.subject, name, Access::Read).await,
@@ -184,14 +192,6 @@ impl Resolver<'_> {
             tables.list((account, entry.alias.name.to_string()), table);
         }
         Ok(())
-    }
-
-    /// Schema and table, as DataFusion will look for them.
-    fn resolved(&self, reference: &TableReference) -> (String, String) {
-        let schema = reference
-            .schema()
-            .map_or_else(|| self.subject.name().to_string(), ToOwned::to_owned);
-        (schema, reference.table().to_owned())
     }
 
     /// A misspelt name is the most frequent mistake: say which one may have been meant.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -90,6 +91,7 @@ impl Engine {
         };
         if let Some(time_zone) = &options.time_zone {
             settings.execution.time_zone = Some(time_zone.clone());
+            apply_settings(&mut state);
         }
         let tables: Arc<dyn CatalogProviderList> = Arc::new(MemoryCatalogProviderList::new());
         state.register_catalog_list(tables);
@@ -133,6 +135,19 @@ impl Engine {
 
     pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
         self.base.runtime_env()
+    }
+}
+
+/// Some functions read settings when they are made, such as `now()` the time zone.
+fn apply_settings(state: &mut SessionState) {
+    let settings = state.config_options();
+    let functions = state.scalar_functions().values();
+    let remade: Vec<_> = functions
+        .filter_map(|function| function.inner().with_updated_config(settings))
+        .collect();
+    for function in remade {
+        // It takes the place of the one with its name.
+        let _ = state.register_udf(Arc::new(function));
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) async fn run(
     upload: Upload,
 ) -> Result<PutResult> {
     let mut request = request(&command)?;
+    request.table = request.table.within(call.session.schema.as_deref())?;
     match (&request.idempotency_key, &call.idempotency_key) {
         (Some(option), Some(header)) if option != header => {
             return Err(Error::invalid_argument(

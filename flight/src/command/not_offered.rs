@@ -41,9 +41,6 @@ pub(super) fn action(name: &str) -> Error {
         }
         "CancelQuery" | "CancelFlightInfo" => "to stop a query, cancel the call that reads its rows",
         "RenewFlightEndpoint" => "run the query again for a new ticket",
-        "SetSessionOptions" | "GetSessionOptions" | "CloseSession" => {
-            "there are no sessions: qualify table names with the account, and send no session options"
-        }
         "CreatePreparedSubstraitPlan" => "prepare SQL with CreatePreparedStatement",
         _ => "ListActions tells which actions there are",
     };

@@ -78,7 +78,7 @@ proptest! {
     #[test]
     fn uploads_arrive_as_they_were_sent(seed: u64, compressed: bool) {
         let mut random = Random(seed);
-        let schema = random.schema();
+        let schema = random.upload_schema();
         let batches: Vec<RecordBatch> = (0..random.below(4)).map(|_| random.batch(&schema, 50)).collect();
         let messages = encoded(&schema, batches.clone(), compressed);
         // The writer makes run ends of an empty slice that no reader takes.
@@ -95,7 +95,7 @@ proptest! {
     #[test]
     fn damage_is_survived(seed: u64, compressed: bool, times in 1usize..6) {
         let mut random = Random(seed);
-        let schema = random.schema();
+        let schema = random.upload_schema();
         let batches: Vec<RecordBatch> = (0..2).map(|_| random.batch(&schema, 20)).collect();
         let mut messages = encoded(&schema, batches, compressed);
         for _ in 0..times {

@@ -4,11 +4,13 @@ use std::fmt;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow_flight::FlightData;
+use arrow_ipc::root_as_message;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, StreamEncoder};
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::wire::any_type;
 use crate::{Error, Result, WireProfile};
 
 /// What stands before the metadata of a message in an IPC stream, and not in Flight: a marker and the metadata's length.
@@ -53,6 +55,10 @@ pub(crate) struct MessageEncoder {
     schema: SchemaRef,
     options: IpcWriteOptions,
     encoder: StreamEncoder,
+    /// Whether rows come with messages for their dictionaries.
+    dictionaries: bool,
+    /// Whether the encoder will give the schema's message again.
+    starts: bool,
 }
 
 impl MessageEncoder {
@@ -60,18 +66,24 @@ impl MessageEncoder {
     pub(crate) fn new(profile: WireProfile, schema: SchemaRef) -> Result<Self> {
         let options = profile.ipc_options()?;
         let mut encoder = StreamEncoder::try_new_with_options(&schema, options.clone()).map_err(not_encodable)?;
-        // The first call also gives the schema's message, which has to be made even if no rows come.
-        encoder
-            .encode(&RecordBatch::new_empty(SchemaRef::clone(&schema)))
-            .map_err(not_encodable)?;
+        let dictionaries = has_dictionaries(&schema);
+        if !dictionaries {
+            // The first call also gives the schema's message. With dictionaries that is left to the first rows, since the
+            // encoder would remember empty dictionaries as sent.
+            encoder
+                .encode(&RecordBatch::new_empty(SchemaRef::clone(&schema)))
+                .map_err(not_encodable)?;
+        }
         Ok(Self {
             schema,
             options,
             encoder,
+            dictionaries,
+            starts: dictionaries,
         })
     }
 
-    /// The first message.
+    /// The first message, which has to be made even if no rows come.
     pub(crate) fn schema(&self) -> StreamMessage {
         let mut dictionaries = DictionaryTracker::new(false);
         let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
@@ -85,19 +97,50 @@ impl MessageEncoder {
         }
     }
 
-    /// A message with rows. The batch has wire types, so there are no dictionaries to send along.
-    pub(crate) fn rows(&mut self, batch: &RecordBatch) -> Result<StreamMessage> {
-        take_apart(self.encoder.encode(batch).map_err(not_encodable)?)
+    /// The messages for a batch of wire types: dictionaries that the client has not got yet, then the rows.
+    pub(crate) fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<StreamMessage>> {
+        let buffers = self.encoder.encode(batch).map_err(not_encodable)?;
+        let mut buffers = buffers.into_iter().map(|buffer| Bytes::from_owner(Shared(buffer)));
+        if !self.dictionaries {
+            let header = header(&mut buffers)?.ok_or_else(not_a_message)?;
+            return Ok(vec![StreamMessage {
+                header,
+                body: join_small(buffers),
+            }]);
+        }
+        let mut messages = Vec::new();
+        while let Some(header) = header(&mut buffers)? {
+            let declared = root_as_message(&header)
+                .map_err(|error| not_a_message().with_source(error.to_string()))?
+                .bodyLength();
+            let body = body(&mut buffers, usize::try_from(declared).map_err(|_| not_a_message())?)?;
+            if !std::mem::take(&mut self.starts) {
+                messages.push(StreamMessage { header, body });
+            }
+        }
+        Ok(messages)
     }
 }
 
-/// The metadata and the body of the one message that an IPC stream's next bytes are.
-fn take_apart(buffers: Vec<Buffer>) -> Result<StreamMessage> {
-    let mut buffers = buffers.into_iter().map(|buffer| Bytes::from_owner(Shared(buffer)));
+/// Whether a type has a dictionary anywhere.
+pub(crate) fn has_dictionaries(schema: &Schema) -> bool {
+    let dictionary = |data_type: &DataType| matches!(data_type, DataType::Dictionary(_, _));
+    let mut fields = schema.fields().iter();
+    fields.any(|field| any_type(field.data_type(), &dictionary))
+}
+
+/// The metadata of the message that an IPC stream's next bytes are; none at its end.
+fn header(buffers: &mut impl Iterator<Item = Bytes>) -> Result<Option<Bytes>> {
     let mut header = BytesMut::new();
     let mut length = None;
     while length.is_none_or(|length| header.len() < length) {
-        let buffer = buffers.next().ok_or_else(not_a_message)?;
+        let Some(buffer) = buffers.next() else {
+            return if header.is_empty() {
+                Ok(None)
+            } else {
+                Err(not_a_message())
+            };
+        };
         header.put_slice(&buffer);
         if length.is_none()
             && let Some((&MARKER, rest)) = header.split_first_chunk()
@@ -107,15 +150,25 @@ fn take_apart(buffers: Vec<Buffer>) -> Result<StreamMessage> {
             length = Some(declared + 8);
         }
     }
-    let mut header = header.freeze();
     if length != Some(header.len()) {
         return Err(not_a_message());
     }
-    header = header.slice(8..);
-    Ok(StreamMessage {
-        header,
-        body: join_small(buffers),
-    })
+    Ok(Some(header.freeze().slice(8..)))
+}
+
+/// The buffers that make up a body of a length.
+fn body(buffers: &mut impl Iterator<Item = Bytes>, length: usize) -> Result<Vec<Bytes>> {
+    let mut pieces = Vec::new();
+    let mut taken = 0;
+    while taken < length {
+        let buffer = buffers.next().ok_or_else(not_a_message)?;
+        taken += buffer.len();
+        pieces.push(buffer);
+    }
+    if taken != length {
+        return Err(not_a_message());
+    }
+    Ok(join_small(pieces.into_iter()))
 }
 
 /// A buffer of an array, as an owner of bytes.
@@ -148,7 +201,7 @@ fn not_encodable(error: arrow::error::ArrowError) -> Error {
 }
 
 fn not_a_message() -> Error {
-    Error::internal("the encoder gave bytes that are not one message; was a dictionary left in rows for the wire?")
+    Error::internal("the encoder gave bytes that are no message")
 }
 
 impl fmt::Debug for MessageEncoder {

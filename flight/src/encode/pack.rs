@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 
-use super::{MessageLimits, RowSizes};
+use super::{Dictionaries, MessageLimits, RowSizes, has_dictionaries};
 use crate::wire::cast_batch;
 use crate::{Error, ErrorKind, Result};
 
@@ -18,16 +18,23 @@ pub(crate) struct Packer {
     ready: Vec<RecordBatch>,
     waiting: Vec<RecordBatch>,
     waiting_bytes: usize,
+    dictionaries: Dictionaries,
 }
 
 impl Packer {
     pub(crate) fn new(schema: SchemaRef, limits: MessageLimits) -> Self {
+        let kept = has_dictionaries(&schema);
         Self {
             schema,
             limits,
             ready: Vec::new(),
             waiting: Vec::new(),
             waiting_bytes: 0,
+            dictionaries: if kept {
+                Dictionaries::Kept
+            } else {
+                Dictionaries::Hydrated
+            },
         }
     }
 
@@ -37,13 +44,14 @@ impl Packer {
             return Ok(());
         }
         let recast = batch.schema_ref() != &self.schema;
-        for piece in split(batch, self.limits.limit, self.limits.row_limit)? {
+        for piece in self.split(batch)? {
             let piece = cast_batch(&piece, &self.schema)?;
-            let bytes = RowSizes::new(&piece).message(0, piece.num_rows());
+            let bytes = RowSizes::new(&piece, self.dictionaries).message(0, piece.num_rows());
             if recast && bytes > self.limits.limit {
                 // What a row takes is known exactly only now.
-                for piece in split(&piece, self.limits.limit, self.limits.row_limit)? {
-                    let bytes = RowSizes::new(&piece).message(0, piece.num_rows());
+                for piece in self.split(&piece)? {
+                    let piece = cast_batch(&piece, &self.schema)?;
+                    let bytes = RowSizes::new(&piece, self.dictionaries).message(0, piece.num_rows());
                     self.place(piece, bytes)?;
                 }
             } else {
@@ -53,9 +61,14 @@ impl Packer {
         Ok(())
     }
 
+    fn split(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
+        split(batch, self.limits.limit, self.limits.row_limit, self.dictionaries)
+    }
+
     fn place(&mut self, batch: RecordBatch, bytes: usize) -> Result<()> {
-        // Joining copies. From a quarter of the target on, a message of its own costs less.
-        if bytes >= self.limits.target / 4 {
+        // Joining copies. From a quarter of the target on, a message of its own costs less. Dictionaries that are joined could have
+        // more values than their keys can count.
+        if bytes >= self.limits.target / 4 || self.dictionaries == Dictionaries::Kept {
             self.flush()?;
             self.ready.push(batch);
             return Ok(());
@@ -95,6 +108,11 @@ impl Packer {
         std::mem::take(&mut self.ready)
     }
 
+    #[cfg(test)]
+    pub(crate) fn dictionaries(&self) -> Dictionaries {
+        self.dictionaries
+    }
+
     /// The schema of what comes out.
     pub(crate) fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -102,8 +120,13 @@ impl Packer {
 }
 
 /// Slices of a batch, each of at most `limit` bytes on the wire, or of one row of at most `row_limit`.
-pub(crate) fn split(batch: &RecordBatch, limit: usize, row_limit: usize) -> Result<Vec<RecordBatch>> {
-    let sizes = RowSizes::new(batch);
+pub(crate) fn split(
+    batch: &RecordBatch,
+    limit: usize,
+    row_limit: usize,
+    dictionaries: Dictionaries,
+) -> Result<Vec<RecordBatch>> {
+    let sizes = RowSizes::new(batch, dictionaries);
     let total = batch.num_rows();
     let bytes = sizes.message(0, total);
     if bytes <= limit {

@@ -6,6 +6,8 @@ use arrow::datatypes::DataType;
 
 /// Buffers start at multiples of this.
 const ALIGNMENT: usize = 64;
+/// Bytes of a view, which may be kept.
+const VIEW: usize = 16;
 /// What the header of a message says about one buffer and one node, with room for the tables around them.
 const HEADER_PER_BUFFER: usize = 16;
 const HEADER_FIXED: usize = 512;
@@ -20,26 +22,40 @@ const HEADER_FIXED: usize = 512;
 pub(crate) struct RowSizes {
     columns: Vec<ArrayData>,
     header: usize,
+    dictionaries: Dictionaries,
+}
+
+/// How dictionaries are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dictionaries {
+    /// Each row as its value.
+    Hydrated,
+    /// Each row as its key. The values go in messages of their own and count nothing here.
+    Kept,
 }
 
 impl RowSizes {
-    pub(crate) fn new(batch: &RecordBatch) -> Self {
+    pub(crate) fn new(batch: &RecordBatch, dictionaries: Dictionaries) -> Self {
         let columns: Vec<ArrayData> = batch.columns().iter().map(|column| column.to_data()).collect();
         let header = HEADER_FIXED + columns.iter().map(header_size).sum::<usize>();
-        Self { columns, header }
+        Self {
+            columns,
+            header,
+            dictionaries,
+        }
     }
 
     /// Size of a message with the rows from `start` on.
     pub(crate) fn message(&self, start: usize, rows: usize) -> usize {
         self.columns.iter().fold(self.header, |sum, column| {
-            sum.saturating_add(array_size(column, start, rows))
+            sum.saturating_add(array_size(column, start, rows, self.dictionaries))
         })
     }
 }
 
 /// Size of a whole array on the wire.
 pub(crate) fn array_bytes(array: &dyn Array) -> usize {
-    array_size(&array.to_data(), 0, array.len())
+    array_size(&array.to_data(), 0, array.len(), Dictionaries::Hydrated)
 }
 
 fn header_size(data: &ArrayData) -> usize {
@@ -52,7 +68,7 @@ fn padded(bytes: usize) -> usize {
 }
 
 /// Bytes of the rows `start..start + rows` of an array with all its children.
-fn array_size(data: &ArrayData, start: usize, rows: usize) -> usize {
+fn array_size(data: &ArrayData, start: usize, rows: usize, dictionaries: Dictionaries) -> usize {
     let nulls = if data.nulls().is_some() && data.null_count() > 0 {
         padded(rows.div_ceil(8))
     } else {
@@ -62,7 +78,7 @@ fn array_size(data: &ArrayData, start: usize, rows: usize) -> usize {
     let child = |index: usize, start: usize, rows: usize| {
         data.child_data()
             .get(index)
-            .map_or(0, |child| array_size(child, start, rows))
+            .map_or(0, |child| array_size(child, start, rows, dictionaries))
     };
     let values = match data.data_type() {
         DataType::Null => return 0,
@@ -77,7 +93,7 @@ fn array_size(data: &ArrayData, start: usize, rows: usize) -> usize {
             padded((rows + 1) * 8).saturating_add(padded(last - first))
         }
         DataType::Utf8View | DataType::BinaryView => {
-            padded((rows + 1) * 4).saturating_add(padded(view_bytes(data, from, rows)))
+            padded((rows + 1) * VIEW).saturating_add(padded(view_bytes(data, from, rows)))
         }
         DataType::List(_) | DataType::Map(_, _) => {
             let (first, last) = offsets::<4>(data, from, rows);
@@ -87,8 +103,8 @@ fn array_size(data: &ArrayData, start: usize, rows: usize) -> usize {
             let (first, last) = offsets::<8>(data, from, rows);
             padded((rows + 1) * 8).saturating_add(child(0, first, last - first))
         }
-        DataType::ListView(_) => list_view_size::<4>(data, from, rows),
-        DataType::LargeListView(_) => list_view_size::<8>(data, from, rows),
+        DataType::ListView(_) => list_view_size::<4>(data, from, rows, dictionaries),
+        DataType::LargeListView(_) => list_view_size::<8>(data, from, rows, dictionaries),
         DataType::FixedSizeList(_, size) => {
             let size = usize::try_from(*size).unwrap_or(0);
             child(0, from * size, rows * size)
@@ -102,8 +118,11 @@ fn array_size(data: &ArrayData, start: usize, rows: usize) -> usize {
             data.child_data().iter().fold(own, |sum, child| {
                 // The children of a dense union are sent whole.
                 let (start, rows) = if dense { (0, child.len()) } else { (from, rows) };
-                sum.saturating_add(array_size(child, start, rows))
+                sum.saturating_add(array_size(child, start, rows, dictionaries))
             })
+        }
+        DataType::Dictionary(keys, _) if dictionaries == Dictionaries::Kept => {
+            padded(rows.saturating_mul(keys.primitive_width().unwrap_or(8)))
         }
         DataType::Dictionary(_, _) => {
             return nulls.saturating_add(repeated_size(data.child_data().first(), rows));
@@ -136,14 +155,14 @@ fn repeated_size(values: Option<&ArrayData>, rows: usize) -> usize {
         }
         other => match other.primitive_width() {
             Some(width) => padded(rows.saturating_mul(width)),
-            None => largest(0, &|index| array_size(values, index, 1)),
+            None => largest(0, &|index| array_size(values, index, 1, Dictionaries::Hydrated)),
         },
     };
     nulls.saturating_add(bytes)
 }
 
 /// A list view may point anywhere: as a list it is as long as its items together.
-fn list_view_size<const WIDTH: usize>(data: &ArrayData, from: usize, rows: usize) -> usize {
+fn list_view_size<const WIDTH: usize>(data: &ArrayData, from: usize, rows: usize, dictionaries: Dictionaries) -> usize {
     let own = padded((rows + 1) * WIDTH);
     let (Some(starts), Some(sizes), Some(child)) =
         (data.buffers().first(), data.buffers().get(1), data.child_data().first())
@@ -152,7 +171,7 @@ fn list_view_size<const WIDTH: usize>(data: &ArrayData, from: usize, rows: usize
     };
     (from..from + rows).fold(own, |sum, row| {
         let size = read_uint::<WIDTH>(sizes, row);
-        sum.saturating_add(array_size(child, read_uint::<WIDTH>(starts, row), size))
+        sum.saturating_add(array_size(child, read_uint::<WIDTH>(starts, row), size, dictionaries))
     })
 }
 

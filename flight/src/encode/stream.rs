@@ -41,6 +41,7 @@ pub(crate) fn encode_stream(
             messages,
             stalled: times.stalled,
             meter,
+            row_limit: limits.row_limit,
         };
         Box::pin(run(schema, rows, profile, limits, times.heartbeat, outlet))
     })
@@ -68,9 +69,8 @@ async fn run(
             Ok(None) => break,
             Err(_) if packer.is_waiting() => packer.flush()?,
             Err(_) => {
-                outlet
-                    .send(encoder.rows(&RecordBatch::new_empty(packer.schema()))?)
-                    .await?
+                let empty = RecordBatch::new_empty(packer.schema());
+                outlet.send_rows(&mut encoder, vec![empty]).await?;
             }
         }
         outlet.send_rows(&mut encoder, packer.take_ready()).await?;
@@ -83,16 +83,39 @@ struct Outlet {
     messages: Sender<StreamMessage>,
     stalled: Duration,
     meter: Option<Meter>,
+    row_limit: usize,
 }
 
 impl Outlet {
     async fn send_rows(&self, encoder: &mut MessageEncoder, batches: Vec<RecordBatch>) -> Result<()> {
         for batch in batches {
-            let message = encoder.rows(&batch)?;
+            let mut messages = encoder.rows(&batch)?;
+            let rows = messages.pop();
+            for dictionary in messages {
+                self.send_dictionary(dictionary).await?;
+            }
             metrics::counter!("jetway_flight_rows_out_total").increment(batch.num_rows() as u64);
-            self.send(message).await?;
+            if let Some(rows) = rows {
+                self.send(rows).await?;
+            }
         }
         Ok(())
+    }
+
+    /// A dictionary cannot be divided, so a large one may be too large.
+    async fn send_dictionary(&self, dictionary: StreamMessage) -> Result<()> {
+        let bytes = dictionary.body_len();
+        if bytes > self.row_limit {
+            return Err(Error::new(
+                ErrorKind::ResourceExhausted,
+                format!(
+                    "a dictionary of the result takes {bytes} bytes, more than the {} that fit into a message; set the option \
+                     dictionaries to hydrate, so that values are sent with their rows",
+                    self.row_limit
+                ),
+            ));
+        }
+        self.send(dictionary).await
     }
 
     async fn send(&self, message: StreamMessage) -> Result<()> {

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{DictionaryArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{
+    Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -12,8 +14,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{Random, rows_as_text};
-use crate::wire::cast_batch;
-use crate::{Compression, ErrorKind, WireProfile};
+use crate::wire::{ProfileChoice, any_type, cast_batch};
+use crate::{ErrorKind, WireProfile};
 
 const SMALL: MessageLimits = MessageLimits {
     target: 4096,
@@ -37,29 +39,34 @@ proptest! {
 
     /// Splitting, casting, joining and encoding lose nothing, change no order and keep to the limits.
     #[test]
-    fn messages_hold_the_rows_and_keep_to_the_limit(seed: u64, lz4: bool) {
+    fn messages_hold_the_rows_and_keep_to_the_limit(seed: u64) {
         let mut random = Random(seed);
+        let profile = random.profile();
         let schema = random.schema();
-        let wire = WireProfile::default().schema(&schema);
+        let wire = profile.schema(&schema);
         let batches: Vec<RecordBatch> = (0..random.below(5)).map(|_| random.batch(&schema, 300)).collect();
         let mut packer = Packer::new(Arc::clone(&wire), SMALL);
-        let profile = WireProfile { compression: lz4.then_some(Compression::Lz4) };
         let mut encoder = MessageEncoder::new(profile, Arc::clone(&wire)).unwrap();
         let mut messages = vec![encoder.schema()];
+        // The alternatives of a union in a list are sent whole, whichever part of the list is sent.
+        let union = |inner: &DataType| matches!(inner, DataType::Union(_, _));
+        let unions = wire.fields().iter().any(|field| any_type(field.data_type(), &union));
         for batch in &batches {
             packer.push(batch).unwrap();
         }
         packer.flush().unwrap();
         for batch in packer.take_ready() {
             prop_assert!(batch.num_rows() > 0);
-            let message = encoder.rows(&batch).unwrap();
+            let made = encoder.rows(&batch).unwrap();
+            let message = made.last().unwrap();
             let bytes = message.header.len() + message.body_len();
-            let promised = RowSizes::new(&batch).message(0, batch.num_rows());
+            let promised = RowSizes::new(&batch, packer.dictionaries()).message(0, batch.num_rows());
             prop_assert!(batch.num_rows() == 1 || promised <= SMALL.limit);
-            if !lz4 {
+            if profile.compression.is_none() && !unions {
                 prop_assert!(bytes <= promised, "{bytes} bytes, {promised} promised");
             }
-            messages.push(message);
+            prop_assert!(made.len() == 1 || has_dictionaries(&wire));
+            messages.extend(made);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let got = concat_batches(&wire, &runtime.block_on(read_back(messages))).unwrap();
@@ -75,8 +82,9 @@ proptest! {
         let texts = StringArray::from_iter_values((0..2000).map(|row| "x".repeat(row % (width + 1))));
         let numbers = Int64Array::from_iter_values(0..2000);
         let batch = RecordBatch::try_from_iter([("t", Arc::new(texts) as _), ("n", Arc::new(numbers) as _)]).unwrap();
-        let message = MessageEncoder::new(WireProfile::default(), batch.schema()).unwrap().rows(&batch.slice(start, rows)).unwrap();
-        let size = RowSizes::new(&batch).message(start, rows);
+        let mut encoder = MessageEncoder::new(WireProfile::default(), batch.schema()).unwrap();
+        let message = encoder.rows(&batch.slice(start, rows)).unwrap().remove(0);
+        let size = RowSizes::new(&batch, Dictionaries::Hydrated).message(start, rows);
         prop_assert!(size >= message.body_len() + message.header.len());
         prop_assert!(size - message.body_len() < 1024);
     }
@@ -141,7 +149,7 @@ fn dictionaries_unfold_in_pieces() {
     assert!(
         ready
             .iter()
-            .all(|batch| RowSizes::new(batch).message(0, batch.num_rows()) <= SMALL.limit)
+            .all(|batch| RowSizes::new(batch, Dictionaries::Hydrated).message(0, batch.num_rows()) <= SMALL.limit)
     );
     assert_eq!(ready.iter().map(RecordBatch::num_rows).sum::<usize>(), 5000);
 }
@@ -310,13 +318,54 @@ fn the_buffers_of_large_columns_are_shared() {
     let message = MessageEncoder::new(WireProfile::default(), batch.schema())
         .unwrap()
         .rows(&batch)
-        .unwrap();
+        .unwrap()
+        .remove(0);
     assert!(message.body.iter().any(|piece| piece.as_ptr() == values));
     assert_eq!(message.body_len(), 8192 * 12);
     let small = batch.slice(0, 3);
     let message = MessageEncoder::new(WireProfile::default(), batch.schema())
         .unwrap()
         .rows(&small)
-        .unwrap();
+        .unwrap()
+        .remove(0);
     assert_eq!(message.body.len(), 1);
+}
+
+/// Trap 6: dictionaries are sent once, again when they change, and under a schema that says so.
+#[tokio::test]
+async fn dictionaries_are_sent_when_they_are_new() {
+    let column = |keys: &[i32], values: &[&str]| {
+        let values: ArrayRef = Arc::new(StringArray::from_iter_values(values));
+        DictionaryArray::new(Int32Array::from(keys.to_vec()), values)
+    };
+    let first = column(&[1, 0, 1], &["x", "y"]);
+    let schema = Arc::new(Schema::new(vec![Field::new("d", first.data_type().clone(), true)]));
+    let batch =
+        |column: DictionaryArray<Int32Type>| RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(column)]).unwrap();
+    let choice = ProfileChoice {
+        dictionaries: Some(true),
+        ..ProfileChoice::default()
+    };
+    let profile = WireProfile::for_client("", &choice);
+    let wire = profile.schema(&schema);
+    assert_eq!(wire.field(0).data_type(), schema.field(0).data_type());
+    let batches = [
+        batch(column(&[], &[])),
+        batch(first.clone()),
+        batch(first.slice(1, 2)),
+        batch(column(&[0, 1], &["z", "x"])),
+    ];
+    let mut encoder = MessageEncoder::new(profile, Arc::clone(&wire)).unwrap();
+    let mut messages = vec![encoder.schema()];
+    let mut counts = Vec::new();
+    for batch in &batches {
+        let made = encoder.rows(batch).unwrap();
+        counts.push(made.len());
+        messages.extend(made);
+    }
+    assert_eq!(counts, [2, 2, 1, 2]);
+    let got = read_back(messages).await;
+    assert!(got.iter().all(|batch| batch.schema() == wire));
+    let texts: Vec<String> = got.iter().flat_map(rows_as_text).collect();
+    assert_eq!(texts, ["y", "x", "y", "x", "y", "z", "x"]);
 }

@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use super::ActiveQuery;
 use crate::admission::{Admission, Permit};
-use crate::encode::RowSizes;
+use crate::encode::{Dictionaries, RowSizes};
 use crate::{Error, ErrorKind, Result};
 
 /// Largest result of a query.
@@ -126,7 +126,7 @@ impl Watched {
     fn count(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = self.active.rows(batch.num_rows() as u64);
         if self.limits.bytes.is_some() {
-            let bytes = RowSizes::new(batch).message(0, batch.num_rows());
+            let bytes = RowSizes::new(batch, Dictionaries::Hydrated).message(0, batch.num_rows());
             self.bytes = self.bytes.saturating_add(bytes as u64);
         }
         let too_large = |what: &str, limit: u64, key: &str| {

@@ -29,6 +29,7 @@ fn ticket(sql: &str) -> Ticket {
         }],
         profile: WireProfile {
             compression: Some(crate::Compression::Zstd),
+            ..WireProfile::default()
         },
         account: "alice".to_owned(),
         expires: noon() + Duration::from_secs(60),

@@ -3,22 +3,30 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, StructArray,
-    UInt64Array, UnionArray,
+    Array, ArrayRef, AsArray, FixedSizeListArray, GenericByteViewArray, GenericListArray, MapArray, OffsetSizeTrait,
+    StructArray, UInt64Array, UnionArray,
 };
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast_with_options, take};
-use arrow::datatypes::{DataType, FieldRef, Fields, Int16Type, Int32Type, Int64Type, UnionFields};
+use arrow::datatypes::{ByteViewType, DataType, FieldRef, Fields, Int16Type, Int32Type, Int64Type, UnionFields};
 use arrow::error::ArrowError;
+
+use super::{any_type, has_hidden_values};
 
 type Result<T> = std::result::Result<T, ArrowError>;
 
 /// The array with another type, as [`super::Shape::data_type`] gives it. Values stay what they are.
 pub(crate) fn cast_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    if array.data_type() == to {
+    if array.data_type() == to && !any_type(to, &has_hidden_values) {
         return Ok(Arc::clone(array));
     }
     match (array.data_type(), to) {
+        (DataType::Utf8View, DataType::Utf8View) => Ok(compact(array.as_string_view())),
+        (DataType::BinaryView, DataType::BinaryView) => Ok(compact(array.as_binary_view())),
+        (DataType::Dictionary(_, _), DataType::Dictionary(_, values)) => {
+            let dictionary = array.as_any_dictionary();
+            Ok(dictionary.with_values(cast_array(dictionary.values(), values)?))
+        }
         (DataType::Dictionary(_, _), _) => {
             let dictionary = array.as_any_dictionary();
             cast_array(&take(dictionary.values(), dictionary.keys(), None)?, to)
@@ -47,6 +55,16 @@ pub(crate) fn cast_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         (DataType::Struct(_), DataType::Struct(fields)) => cast_struct(array.as_struct(), fields),
         (DataType::Union(_, _), DataType::Union(fields, _)) => cast_union(array.as_union(), fields),
         _ => cast_leaf(array, to),
+    }
+}
+
+/// The same views over no more bytes than they show: all of the bytes would be sent.
+fn compact<T: ByteViewType>(views: &GenericByteViewArray<T>) -> ArrayRef {
+    let held: usize = views.data_buffers().iter().map(Buffer::len).sum();
+    if held > views.total_buffer_bytes_used() {
+        Arc::new(views.gc())
+    } else {
+        Arc::new(views.clone())
     }
 }
 

@@ -8,6 +8,7 @@ use jetway_planner::{CATALOG, TableDescription};
 
 use super::sql_type::SqlType;
 
+const PREFIX: &str = "ARROW:FLIGHT:SQL:";
 const CATALOG_NAME: &str = "ARROW:FLIGHT:SQL:CATALOG_NAME";
 const DB_SCHEMA_NAME: &str = "ARROW:FLIGHT:SQL:DB_SCHEMA_NAME";
 /// The clients for C++, Java and Python read this key where the specification names [`DB_SCHEMA_NAME`].
@@ -42,6 +43,18 @@ pub(crate) struct TableColumns<'a> {
 pub(crate) fn with_column_metadata(schema: &Schema, table: Option<TableColumns<'_>>) -> SchemaRef {
     let fields: Vec<FieldRef> = schema.fields().iter().map(|field| describe(field, table)).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// The column without all that [`with_column_metadata`] can add: rows of an answer may be pushed into another dataset, of which
+/// it would not be true.
+pub(crate) fn without_column_metadata(field: FieldRef) -> FieldRef {
+    let ours = |key: &String| key.starts_with(PREFIX);
+    if !field.metadata().keys().any(ours) {
+        return field;
+    }
+    let metadata = field.metadata().clone().into_iter().filter(|(key, _)| !ours(key));
+    let metadata = metadata.collect();
+    Arc::new(Field::clone(&field).with_metadata(metadata))
 }
 
 fn describe(field: &Field, table: Option<TableColumns<'_>>) -> FieldRef {

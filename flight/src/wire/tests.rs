@@ -4,20 +4,17 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::{Random, rows_as_text};
 
-fn is_plain(data_type: &DataType) -> bool {
+/// Whether a client of the profile could not read the type.
+fn is_foreign(profile: WireProfile, data_type: &DataType) -> bool {
     match data_type {
-        DataType::Utf8View
-        | DataType::BinaryView
-        | DataType::Dictionary(_, _)
-        | DataType::RunEndEncoded(_, _)
-        | DataType::ListView(_)
-        | DataType::LargeListView(_) => false,
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => is_plain(item.data_type()),
-        DataType::Struct(fields) => fields.iter().all(|field| is_plain(field.data_type())),
-        _ => true,
+        DataType::Utf8View | DataType::BinaryView => !profile.keeps_views,
+        DataType::Dictionary(_, _) => !profile.keeps_dictionaries,
+        DataType::RunEndEncoded(_, _) | DataType::Float16 | DataType::Decimal32(_, _) | DataType::Decimal64(_, _) => {
+            !profile.keeps_exotic
+        }
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => profile.widens_unsigned,
+        DataType::ListView(_) | DataType::LargeListView(_) => true,
+        _ => false,
     }
 }
 
@@ -28,15 +25,20 @@ proptest! {
     #[test]
     fn batches_become_what_was_announced(seed: u64) {
         let mut random = Random(seed);
+        let profile = random.profile();
         let schema = random.schema();
-        let announced = WireProfile::default().schema(&schema);
-        prop_assert!(announced.fields().iter().all(|field| is_plain(field.data_type())));
+        let announced = profile.schema(&schema);
+        let suits = |field: &Arc<Field>| !any_type(field.data_type(), &|inner| is_foreign(profile, inner));
+        prop_assert!(announced.fields().iter().all(suits));
         prop_assert_eq!(announced.metadata(), schema.metadata());
         for (field, wire) in schema.fields().iter().zip(announced.fields()) {
-            prop_assert_eq!((field.name(), field.metadata()), (wire.name(), wire.metadata()));
+            prop_assert_eq!(field.name(), wire.name());
+            let kept = field.metadata().iter().all(|(key, value)| wire.metadata().get(key) == Some(value));
+            prop_assert!(kept, "metadata of the user's columns stays: {wire:?}");
+            prop_assert!(wire.metadata().contains_key("ARROW:FLIGHT:SQL:TYPE_NAME"));
         }
         // Announcing the wire schema again changes nothing.
-        prop_assert_eq!(&WireProfile::default().schema(&announced), &announced);
+        prop_assert_eq!(&profile.schema(&announced), &announced);
         let batch = random.batch(&schema, 40);
         let sent = cast_batch(&batch, &announced).unwrap();
         prop_assert_eq!(sent.schema(), announced);
@@ -45,7 +47,8 @@ proptest! {
 
     #[test]
     fn schemas_survive_as_bytes(seed: u64) {
-        let schema = WireProfile::default().schema(&Random(seed).schema());
+        let mut random = Random(seed);
+        let schema = random.profile().schema(&random.schema());
         let bytes = schema_bytes(&schema).unwrap();
         prop_assert_eq!(&arrow_ipc::convert::try_schema_from_ipc_buffer(&bytes).unwrap(), schema.as_ref());
     }
@@ -63,29 +66,56 @@ fn nullability_stays_and_run_ends_keep_their_nulls() {
         Field::new("c", runs, false),
     ]);
     let wire = WireProfile::default().schema(&schema);
+    let columns: Vec<_> = wire.fields().iter().map(|f| (f.data_type(), f.is_nullable())).collect();
     assert_eq!(
-        wire.as_ref(),
-        &Schema::new(vec![
-            Field::new("a", DataType::Utf8, false),
-            Field::new("b", DataType::Int64, false),
-            Field::new("c", DataType::Utf8, true),
-        ])
+        columns,
+        [
+            (&DataType::Utf8, false),
+            (&DataType::Int64, false),
+            (&DataType::Utf8, true)
+        ]
     );
 }
 
 #[test]
-fn profiles_come_from_headers_and_survive_tickets() {
-    for (header, compression) in [
-        (None, None),
-        (Some("none"), None),
-        (Some(" lz4 "), Some(Compression::Lz4)),
-        (Some("zstd"), Some(Compression::Zstd)),
-    ] {
-        let profile = WireProfile::from_header(header).unwrap();
-        assert_eq!(profile.compression, compression);
-        assert_eq!(WireProfile::from_bits(profile.to_bits()), Some(profile));
+fn profiles_survive_tickets() {
+    for bits in 0..64 {
+        let Some(profile) = WireProfile::from_bits(bits) else {
+            assert_eq!(bits & 3, 3, "two ways to compress at once");
+            continue;
+        };
+        assert_eq!(profile.to_bits(), bits);
         assert!(profile.ipc_options().is_ok());
     }
-    assert!(WireProfile::from_header(Some("gzip")).is_err());
-    assert_eq!(WireProfile::from_bits(77), None);
+    assert_eq!(WireProfile::from_bits(64), None);
+}
+
+/// Names that clients give themselves.
+#[test]
+fn profiles_suit_clients() {
+    let nothing = ProfileChoice::default();
+    for client in [
+        "ADBC Flight SQL Driver v1.13.0 grpc-go/1.80.0",
+        "grpc-c++/1.75.0 grpc-c/50.0.0 (linux; chttp2)",
+        "grpc-node-js/1.14.0",
+        "grpc-dotnet/2.60.0",
+        "tonic/0.14.9",
+        "",
+    ] {
+        assert_eq!(
+            WireProfile::for_client(client, &nothing),
+            WireProfile::default(),
+            "{client}"
+        );
+    }
+    let jdbc = "JDBC Flight SQL Driver 19.0.0 grpc-java-netty/1.79.0";
+    assert!(WireProfile::for_client(jdbc, &nothing).widens_unsigned);
+    // What is chosen wins over what is guessed, and one setting over a preset.
+    let choice = ProfileChoice {
+        preset: Some(Preset::Rich),
+        string_views: Some(false),
+        ..ProfileChoice::default()
+    };
+    let profile = WireProfile::for_client(jdbc, &choice);
+    assert!(!profile.widens_unsigned && profile.keeps_dictionaries && !profile.keeps_views);
 }

@@ -11,4 +11,7 @@ mod ingest;
 mod listing;
 mod prepared;
 mod query;
+mod raw;
+mod session;
+mod types;
 mod update;
