@@ -121,6 +121,11 @@ impl Planner {
             name: table.name().to_owned(),
             columns: table.schema(),
         }));
+        tables.extend(self.shared.system.iter().map(|table| SystemTable {
+            schema: SYSTEM_SCHEMA.to_owned(),
+            name: table.name().to_owned(),
+            columns: table.schema(),
+        }));
         tables.sort_unstable_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
         Ok(tables)
     }
