@@ -27,6 +27,8 @@ Parameters = Sequence[object] | Mapping[str, object] | pa.RecordBatch | pa.Table
 
 _HEADER = StatementOptions.RPC_CALL_HEADER_PREFIX.value
 _FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*([A-Za-z]*)", re.DOTALL)
+# Tables are made and removed at once, inside a transaction or not.
+_DEFINES = re.compile(r"\s*(CREATE|DROP|ALTER)\b", re.IGNORECASE)
 _READS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "SHOW", "EXPLAIN", "DESCRIBE", "DESC", ""})
 
 
@@ -62,7 +64,8 @@ class Cursor(dbapi.Cursor):
         if isinstance(operation, bytes) or is_query(operation):
             super().execute(operation, parameters)
             return self
-        self._conn._begin()
+        if not _DEFINES.match(operation):
+            self._conn._begin()
         self._clear()
         self._prepare_execute(operation, parameters)
         self._rowcount = self._stmt.execute_update()
@@ -72,6 +75,16 @@ class Cursor(dbapi.Cursor):
         """Runs a statement once with many rows of parameters, which are sent together."""
         self._conn._begin()
         super().executemany(operation, seq_of_parameters)
+
+    def fetchall(self) -> list[tuple[object, ...]]:
+        """All rows that are left."""
+        if self._results is None or self._results.rownumber:
+            return super().fetchall()
+        # A column at a time takes a tenth of the time of a value at a time.
+        rows: list[tuple[object, ...]] = []
+        for batch in self.fetch_record_batch():
+            rows.extend(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        return rows
 
     def adbc_ingest(self, *arguments: typing.Any, **options: typing.Any) -> int:
         """Takes rows in; see `Connection.ingest`."""
@@ -227,6 +240,11 @@ class Connection(dbapi.Connection):
             return cursor.adbc_ingest(
                 name, rows.reader(data), mode=mode, db_schema_name=schema[-1] if schema else None
             )
+
+    def current_schema(self) -> str:
+        """The account that names without a schema belong to."""
+        setting = "datafusion.catalog.default_schema"
+        return str(self.sql(f"SELECT value FROM information_schema.df_settings WHERE name = '{setting}'").one())
 
     def version(self) -> str:
         """Version of the node."""
