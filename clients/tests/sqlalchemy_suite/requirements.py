@@ -5,8 +5,6 @@ from sqlalchemy.testing.requirements import SuiteRequirements
 
 _CLOSED = {
     "Datasets keep keys, and no other constraints": [
-        "foreign_keys",
-        "foreign_key_ddl",
         "foreign_key_constraint_reflection",
         "foreign_key_constraint_name_reflection",
         "self_referential_foreign_keys",
@@ -58,5 +56,5 @@ for _names in _CLOSED.values():
     for _name in _names:
         setattr(Requirements, _name, property(lambda _self: exclusions.closed()))
 
-for _name in ("ctes", "window_functions", "datetime_timezone", "autocommit", "isolation_level"):
+for _name in ("foreign_keys", "foreign_key_ddl", "ctes", "window_functions", "datetime_timezone", "autocommit", "isolation_level"):
     setattr(Requirements, _name, property(lambda _self: exclusions.open()))

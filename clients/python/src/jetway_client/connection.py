@@ -14,7 +14,7 @@ import adbc_driver_manager.dbapi as dbapi
 import pyarrow as pa
 from adbc_driver_flightsql import StatementOptions
 
-from . import errors, rows
+from . import errors, keys, rows
 from .address import Address
 from .result import Result
 
@@ -134,8 +134,7 @@ class Connection(dbapi.Connection):
             self._conn.set_autocommit(False)
         except adbc_driver_manager.NotSupportedError as error:
             raise adbc_driver_manager.NotSupportedError(
-                f"this node has no transactions: connect with autocommit=True ({error})",
-                status_code=error.status_code,
+                f"this node has no transactions: connect with autocommit=True ({error})"
             ) from error
         self._open = True
 
@@ -223,6 +222,11 @@ class Connection(dbapi.Connection):
             for schema_ in catalog["catalog_db_schemas"] or ()
             for table in schema_["db_schema_tables"] or ()
         ]
+
+    def primary_key(self, table: str) -> list[str]:
+        """The columns by which rows of a table are merged, in the order of the key."""
+        *schema, name = _parts(table)
+        return keys.primary_key(self.address, CATALOG, schema[-1] if schema else self.current_schema(), name)
 
     def ingest(
         self, table: str, data: object, *, mode: Mode = "create_append", idempotency_key: str | None = None

@@ -22,7 +22,8 @@ class JetwayDialect(JetwayReflection, default.DefaultDialect):
     """`jetway://user:password@host:50050/account?tls=true&system_columns=none`
 
     The options of the URL are those of `jetway_client.connect`, and `system_columns`: which of a dataset's system columns
-    reflection shows, `event_time` (the default), `all` or `none`.
+    reflection shows, `event_time` (the default), `all` or `none`; `constraints`: what happens to UNIQUE, CHECK, FOREIGN KEY
+    and indexes, which datasets do not have, `refuse` (the default) or `ignore`; and `autocommit` (`true`, `false`).
     """
 
     name = "jetway"
@@ -57,9 +58,12 @@ class JetwayDialect(JetwayReflection, default.DefaultDialect):
     preexecute_autoincrement_sequences = False
     requires_name_normalize = False
 
-    def __init__(self, system_columns: str = "event_time", **options: typing.Any) -> None:
+    def __init__(
+        self, system_columns: str = "event_time", constraints: str = "refuse", **options: typing.Any
+    ) -> None:
         super().__init__(**options)
         self.system_columns = system_columns
+        self.constraints = constraints
 
     @classmethod
     def import_dbapi(cls) -> python_types.ModuleType:
@@ -74,8 +78,14 @@ class JetwayDialect(JetwayReflection, default.DefaultDialect):
         self.system_columns = query.pop("system_columns", self.system_columns)
         if self.system_columns not in SYSTEM_CHOICES:
             raise exc.ArgumentError(f"system_columns must be one of {', '.join(SYSTEM_CHOICES)}")
-        url = url.set(query=query)
-        return [url.render_as_string(hide_password=False)], {}
+        self.constraints = query.pop("constraints", self.constraints)
+        if self.constraints not in ("refuse", "ignore"):
+            raise exc.ArgumentError("constraints must be refuse or ignore")
+        autocommit = query.pop("autocommit", "false").lower()
+        if autocommit not in ("true", "false"):
+            raise exc.ArgumentError("autocommit must be true or false")
+        text = url.set(query=query).render_as_string(hide_password=False)
+        return [text], {"autocommit": autocommit == "true"}
 
     def initialize(self, connection: typing.Any) -> None:
         super().initialize(connection)
@@ -103,9 +113,6 @@ class JetwayDialect(JetwayReflection, default.DefaultDialect):
         return ["AUTOCOMMIT", "READ COMMITTED"]
 
     _isolation_lookup = ("AUTOCOMMIT", "READ COMMITTED")
-
-    def get_default_isolation_level(self, dbapi_connection: typing.Any) -> str:
-        return "READ COMMITTED"
 
     def get_isolation_level(self, dbapi_connection: typing.Any) -> str:
         return "AUTOCOMMIT" if dbapi_connection.autocommit else "READ COMMITTED"

@@ -19,6 +19,12 @@ def sql_name(name: str) -> str:
     return name.replace("-", "_")
 
 
+def quoted_table(table_name: str, schema: str | None) -> str:
+    """The name of a table in quotes."""
+    parts = [part for part in (schema, table_name) if part]
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
 class JetwayReflection:
     """The part of the dialect that looks at the node."""
 
@@ -54,16 +60,12 @@ class JetwayReflection:
         found = self._tables(connection, schema, table_name)
         return any(sql_name(table.name).lower() == wanted for table in found)
 
-    def _spelled(self, table_name: str, schema: str | None) -> str:
-        quote = self.identifier_preparer.quote  # type: ignore[attr-defined]
-        return f"{quote(schema)}.{quote(table_name)}" if schema else quote(table_name)
-
     @reflection.cache
     def _schema(self, connection: typing.Any, table_name: str, schema: str | None = None, **_options: object) -> pa.Schema:
         node = self._node(connection)
         with node.cursor() as cursor:
             try:
-                return cursor.adbc_execute_schema(f"SELECT * FROM {self._spelled(table_name, schema)}")
+                return cursor.adbc_execute_schema(f"SELECT * FROM {quoted_table(table_name, schema)}")
             except node.Error as error:
                 if not self.has_table(connection, table_name, schema):
                     raise exc.NoSuchTableError(table_name) from error
@@ -81,7 +83,6 @@ class JetwayReflection:
                 "nullable": field.nullable,
                 "default": None,
                 "autoincrement": False,
-                "comment": (field.metadata or {}).get(b"ARROW:FLIGHT:SQL:REMARKS", b"").decode() or None,
             }
             for field in self._schema(connection, table_name, schema, **options)
             if field.name not in SYSTEM_COLUMNS or field.name in shown
@@ -92,7 +93,8 @@ class JetwayReflection:
         self, connection: typing.Any, table_name: str, schema: str | None = None, **options: typing.Any
     ) -> dict[str, typing.Any]:
         self._schema(connection, table_name, schema, **options)
-        return {"constrained_columns": [], "name": None}
+        columns = self._node(connection).primary_key(quoted_table(table_name, schema))
+        return {"constrained_columns": columns, "name": None}
 
     def _none_of(self, connection: typing.Any, table_name: str, schema: str | None = None, **options: typing.Any) -> list:
         """Datasets have no such thing, but only those that are there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import typing
 
 import pyarrow as pa
@@ -62,7 +63,30 @@ class _LargeBinary(types.LargeBinary):
         return lambda value: f"X'{value.hex()}'"
 
 
+class _Numeric(types.Numeric):
+    """Values are decimals on the way in, whatever number was given, so that a list of them has one type."""
+
+    def bind_processor(self, dialect: typing.Any) -> typing.Any:
+        def process(value: typing.Any) -> decimal.Decimal | None:
+            return value if value is None or isinstance(value, decimal.Decimal) else decimal.Decimal(str(value))
+
+        return process
+
+    def result_processor(self, dialect: typing.Any, coltype: object) -> typing.Any:
+        if not self.asdecimal:
+            return lambda value: None if value is None else float(value)
+        # Arithmetic on the node may give a double.
+        return lambda value: decimal.Decimal(str(value)) if isinstance(value, float) else value
+
+
+class _Float(types.Float):
+    def bind_processor(self, dialect: typing.Any) -> typing.Any:
+        return lambda value: None if value is None else float(value)
+
+
 COLUMN_SPECS = {
+    types.Numeric: _Numeric,
+    types.Float: _Float,
     types.DateTime: _DateTime,
     types.Date: _Date,
     types.Time: _Time,
