@@ -17,7 +17,7 @@ CELLS = [
     "%%sql\nSELECT n, s FROM {table} ORDER BY n",
     "%%sql kept << --arrow\nSELECT sum(n) AS total FROM {table}",
     "kept.to_pydict()",
-    "%matplotlib inline\n_ = Out[6].plot(x='n')",
+    "%matplotlib inline\n_ = Out[6].plot(y='n')",
     "%%sql\nSELECT nothing",
 ]
 

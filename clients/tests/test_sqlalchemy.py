@@ -54,11 +54,19 @@ def test_a_model_is_made_filled_and_found_again(connection, table):
     )
     made.create(connection)
     rows = [
-        (1, "a'b", decimal.Decimal("1.25"), datetime.datetime(2024, 2, 29, 1, 2, 3, 4), datetime.date(1969, 1, 1))
+        (
+            1,
+            "a'b",
+            decimal.Decimal("1.25"),
+            datetime.datetime(2024, 2, 29, 1, 2, 3, 4),
+            datetime.date(1969, 1, 1),
+        )
         + (0.5, True, b"\x00\xff"),
         (2, "ä", None, None, None, None, None, None),
     ]
-    written = connection.execute(made.insert(), [dict(zip(made.columns.keys(), row, strict=True)) for row in rows])
+    written = connection.execute(
+        made.insert(), [dict(zip(made.columns.keys(), row, strict=True)) for row in rows]
+    )
     assert written.rowcount == 2
     assert [tuple(row) for row in connection.execute(sa.select(made).order_by(made.c.id))] == rows
     found = connection.execute(
@@ -83,7 +91,9 @@ def test_a_model_is_made_filled_and_found_again(connection, table):
     assert not sa.inspect(connection).has_table(table)
 
 
-@pytest.mark.parametrize(("choice", "columns"), [("none", ["id", "name"]), ("all", None), ("event_time", None)])
+@pytest.mark.parametrize(
+    ("choice", "columns"), [("none", ["id", "name"]), ("all", None), ("event_time", None)]
+)
 def test_system_columns_are_shown_as_the_address_says(node: Node, table, choice, columns):
     with jetway_client.connect(node.uri, user=ADMIN, password=PASSWORD, autocommit=True) as client:
         client.ingest(table, data.small())
@@ -106,7 +116,9 @@ def test_a_missing_table_and_a_constraint_that_is_not_kept_are_said(connection, 
     engine.dispose()
 
 
-@pytest.mark.parametrize("options", ["system_columns=some", "constraints=keep", "autocommit=maybe", "colour=red"])
+@pytest.mark.parametrize(
+    "options", ["system_columns=some", "constraints=keep", "autocommit=maybe", "colour=red"]
+)
 def test_an_option_that_is_none_is_refused(node: Node, options):
     with pytest.raises((sa.exc.ArgumentError, jetway_client.AddressError)):
         sa.create_engine(address(node, options)).connect()

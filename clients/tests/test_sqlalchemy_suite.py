@@ -19,7 +19,17 @@ QUICK = "SelectTest or FetchLimitOffset or JoinTest or DateTime or Numeric or Bo
 @pytest.mark.covers("CommandPreparedStatementQuery", client="SQLAlchemy", traps=[18])
 def test_the_compliance_suite_passes(fresh_node: Node, tmp_path: pathlib.Path):
     report = tmp_path / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "setup.cfg", "test_suite.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "setup.cfg",
+        "test_suite.py",
+    ]
     command += ["--tb=short", "--maxfail=1000", "-p", "no:timeout", f"--junit-xml={report}"]
     command += ["--dburi", address(fresh_node, "system_columns=none&constraints=ignore&autocommit=true")]
     if "JETWAY_TEST_LONG" not in os.environ:

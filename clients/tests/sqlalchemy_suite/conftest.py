@@ -3,13 +3,10 @@
 import pathlib
 import sys
 
-import pytest
-
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from sqlalchemy.testing.plugin import pytestplugin  # noqa: E402
 
-pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
 from sqlalchemy.testing.plugin.pytestplugin import *  # noqa: E402, F403
 
 assert pytestplugin

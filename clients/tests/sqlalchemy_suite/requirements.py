@@ -14,10 +14,12 @@ _CLOSED = {
         "check_constraint_reflection",
         "inline_check_constraint_reflection",
         "implicitly_named_constraints",
+        "duplicate_key_raises_integrity_error",
     ],
     "Rows are never changed in place: UPDATE and DELETE are not offered": [
         "delete_from",
         "update_where_target_in_subquery",
+        "autocommit",
         "sane_rowcount",
         "sane_multi_rowcount",
         "update_from",
@@ -56,5 +58,5 @@ for _names in _CLOSED.values():
     for _name in _names:
         setattr(Requirements, _name, property(lambda _self: exclusions.closed()))
 
-for _name in ("foreign_keys", "foreign_key_ddl", "ctes", "window_functions", "datetime_timezone", "autocommit", "isolation_level"):
+for _name in ("foreign_keys", "foreign_key_ddl", "ctes", "window_functions", "datetime_timezone"):
     setattr(Requirements, _name, property(lambda _self: exclusions.open()))

@@ -248,7 +248,9 @@ class Connection(dbapi.Connection):
     def current_schema(self) -> str:
         """The account that names without a schema belong to."""
         setting = "datafusion.catalog.default_schema"
-        return str(self.sql(f"SELECT value FROM information_schema.df_settings WHERE name = '{setting}'").one())
+        return str(
+            self.sql(f"SELECT value FROM information_schema.df_settings WHERE name = '{setting}'").one()
+        )
 
     def version(self) -> str:
         """Version of the node."""

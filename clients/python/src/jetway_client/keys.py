@@ -39,7 +39,9 @@ def _transport(settings: dict[str, str]) -> dict[str, object]:
         "private_key": DatabaseOptions.MTLS_PRIVATE_KEY,
         "override_hostname": DatabaseOptions.TLS_OVERRIDE_HOSTNAME,
     }
-    transport: dict[str, object] = {name: settings[option.value] for name, option in named.items() if option.value in settings}
+    transport: dict[str, object] = {
+        name: settings[option.value] for name, option in named.items() if option.value in settings
+    }
     transport["disable_server_verification"] = settings.get(DatabaseOptions.TLS_SKIP_VERIFY.value) == "true"
     return transport
 

@@ -57,7 +57,9 @@ class JetwayEngineSpec(BaseEngineSpec):
         return "to_timestamp_millis({col})"
 
     @classmethod
-    def convert_dttm(cls, target_type: str, dttm: datetime, db_extra: dict[str, typing.Any] | None = None) -> str | None:
+    def convert_dttm(
+        cls, target_type: str, dttm: datetime, db_extra: dict[str, typing.Any] | None = None
+    ) -> str | None:
         """A literal of a moment, for the filters of a chart."""
         if target_type.upper().startswith(str(types.Date())):
             return f"DATE '{dttm.date().isoformat()}'"

@@ -13,9 +13,45 @@ class JetwayIdentifierPreparer(compiler.IdentifierPreparer):
 
     # Words that DataFusion's SQL does not take as names of columns or tables without quotes.
     reserved_words = compiler.RESERVED_WORDS | {
-        *("at", "by", "cluster", "cross", "cube", "distribute", "except", "fetch", "full", "group", "having", "inner"),
-        *("intersect", "interval", "lateral", "left", "natural", "offset", "outer", "partition", "pivot", "qualify"),
-        *("right", "rollup", "sample", "sort", "tablesample", "top", "unnest", "values", "view", "window", "with"),
+        *(
+            "at",
+            "by",
+            "cluster",
+            "cross",
+            "cube",
+            "distribute",
+            "except",
+            "fetch",
+            "full",
+            "group",
+            "having",
+            "inner",
+        ),
+        *(
+            "intersect",
+            "interval",
+            "lateral",
+            "left",
+            "natural",
+            "offset",
+            "outer",
+            "partition",
+            "pivot",
+            "qualify",
+        ),
+        *(
+            "right",
+            "rollup",
+            "sample",
+            "sort",
+            "tablesample",
+            "top",
+            "unnest",
+            "values",
+            "view",
+            "window",
+            "with",
+        ),
         # At the start of a line of CREATE TABLE they are no columns.
         *("exclude", "fulltext", "index", "key", "spatial"),
     }
@@ -62,10 +98,14 @@ class JetwayCompiler(compiler.SQLCompiler):
     def visit_not_ilike_op_binary(self, binary: typing.Any, operator: object, **options: typing.Any) -> str:
         return self._like(binary, "NOT ILIKE", **options)
 
-    def visit_regexp_match_op_binary(self, binary: typing.Any, operator: object, **options: typing.Any) -> str:
+    def visit_regexp_match_op_binary(
+        self, binary: typing.Any, operator: object, **options: typing.Any
+    ) -> str:
         return self._generate_generic_binary(binary, " ~ ", **options)
 
-    def visit_not_regexp_match_op_binary(self, binary: typing.Any, operator: object, **options: typing.Any) -> str:
+    def visit_not_regexp_match_op_binary(
+        self, binary: typing.Any, operator: object, **options: typing.Any
+    ) -> str:
         return self._generate_generic_binary(binary, " !~ ", **options)
 
     def visit_now_func(self, function: object, **_options: typing.Any) -> str:
@@ -94,7 +134,9 @@ class JetwayDDLCompiler(compiler.DDLCompiler):
         # An index changes no answer (a unique one does), and pandas asks for one whenever it writes a frame's index.
         if not self._ignored():
             if create.element.unique:
-                raise exc.CompileError("datasets have no unique indexes: leave it out, or connect with constraints=ignore")
+                raise exc.CompileError(
+                    "datasets have no unique indexes: leave it out, or connect with constraints=ignore"
+                )
             util.warn(f"datasets have no indexes of their own: {create.element.name} is left out")
         return "SELECT 1 AS no_index"
 

@@ -54,6 +54,7 @@ class JetwayDialect(JetwayReflection, default.DefaultDialect):
     supports_comments = False
     supports_is_distinct_from = True
     postfetch_lastrowid = False
+    cte_follows_insert = True
     implicit_returning = False
     preexecute_autoincrement_sequences = False
     requires_name_normalize = False

@@ -45,23 +45,34 @@ class JetwayReflection:
     @reflection.cache
     def get_schema_names(self, connection: typing.Any, **_options: typing.Any) -> list[str]:
         objects = self._node(connection).adbc_get_objects(depth="db_schemas").read_all().to_pylist()
-        return [schema["db_schema_name"] for catalog in objects for schema in catalog["catalog_db_schemas"] or ()]
+        return [
+            schema["db_schema_name"] for catalog in objects for schema in catalog["catalog_db_schemas"] or ()
+        ]
 
     @reflection.cache
-    def get_table_names(self, connection: typing.Any, schema: str | None = None, **_options: typing.Any) -> list[str]:
+    def get_table_names(
+        self, connection: typing.Any, schema: str | None = None, **_options: typing.Any
+    ) -> list[str]:
         return [sql_name(table.name) for table in self._tables(connection, schema) if table.type != "VIEW"]
 
     @reflection.cache
-    def get_view_names(self, connection: typing.Any, schema: str | None = None, **_options: typing.Any) -> list[str]:
+    def get_view_names(
+        self, connection: typing.Any, schema: str | None = None, **_options: typing.Any
+    ) -> list[str]:
         return [sql_name(table.name) for table in self._tables(connection, schema) if table.type == "VIEW"]
 
-    def has_table(self, connection: typing.Any, table_name: str, schema: str | None = None, **_options: object) -> bool:
+    @reflection.cache
+    def has_table(
+        self, connection: typing.Any, table_name: str, schema: str | None = None, **_options: object
+    ) -> bool:
         wanted = sql_name(table_name).lower()
         found = self._tables(connection, schema, table_name)
         return any(sql_name(table.name).lower() == wanted for table in found)
 
     @reflection.cache
-    def _schema(self, connection: typing.Any, table_name: str, schema: str | None = None, **_options: object) -> pa.Schema:
+    def _schema(
+        self, connection: typing.Any, table_name: str, schema: str | None = None, **_options: object
+    ) -> pa.Schema:
         node = self._node(connection)
         with node.cursor() as cursor:
             try:
@@ -82,7 +93,6 @@ class JetwayReflection:
                 "type": of_arrow(field.type),
                 "nullable": field.nullable,
                 "default": None,
-                "autoincrement": False,
             }
             for field in self._schema(connection, table_name, schema, **options)
             if field.name not in SYSTEM_COLUMNS or field.name in shown
@@ -96,7 +106,9 @@ class JetwayReflection:
         columns = self._node(connection).primary_key(quoted_table(table_name, schema))
         return {"constrained_columns": columns, "name": None}
 
-    def _none_of(self, connection: typing.Any, table_name: str, schema: str | None = None, **options: typing.Any) -> list:
+    def _none_of(
+        self, connection: typing.Any, table_name: str, schema: str | None = None, **options: typing.Any
+    ) -> list:
         """Datasets have no such thing, but only those that are there."""
         self._schema(connection, table_name, schema, **options)
         return []

@@ -68,7 +68,9 @@ class _Numeric(types.Numeric):
 
     def bind_processor(self, dialect: typing.Any) -> typing.Any:
         def process(value: typing.Any) -> decimal.Decimal | None:
-            return value if value is None or isinstance(value, decimal.Decimal) else decimal.Decimal(str(value))
+            return (
+                value if value is None or isinstance(value, decimal.Decimal) else decimal.Decimal(str(value))
+            )
 
         return process
 
@@ -100,7 +102,9 @@ class JetwayTypeCompiler(compiler.GenericTypeCompiler):
     def _varchar(self, type_: typing.Any, **_options: typing.Any) -> str:
         return "VARCHAR"
 
-    visit_CHAR = visit_NCHAR = visit_VARCHAR = visit_NVARCHAR = visit_TEXT = visit_CLOB = visit_JSON = _varchar
+    visit_CHAR = visit_NCHAR = visit_VARCHAR = visit_NVARCHAR = visit_TEXT = visit_CLOB = visit_JSON = (
+        _varchar
+    )
     visit_UUID = visit_enum = visit_ENUM = _varchar
 
     def _bytes(self, type_: typing.Any, **_options: typing.Any) -> str:
