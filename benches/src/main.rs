@@ -11,6 +11,7 @@ mod idle;
 mod merges;
 mod metadata;
 mod node;
+mod overload;
 mod peers;
 mod pushes;
 mod python;
@@ -43,6 +44,12 @@ struct Arguments {
     /// Divides the sizes of what `merges`, `compaction` and `metadata` write, for trying it out.
     #[arg(long, default_value_t = 1)]
     divide: usize,
+    /// How long `overload` lasts, in seconds.
+    #[arg(long, default_value_t = 300)]
+    seconds: u64,
+    /// How many clients `overload` has.
+    #[arg(long, default_value_t = 200)]
+    clients: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,6 +66,8 @@ enum Bench {
     Pushes,
     /// Writes into large datasets with a primary key.
     Merges,
+    /// More clients with hungry statements than there is memory for.
+    Overload,
     /// Checking large datasets.
     Verify,
     /// A dataset of many small slices before and after a compaction.
@@ -89,6 +98,9 @@ async fn main() -> Result<()> {
     }
     if arguments.name.is_none_or(|name| name == Bench::Merges) {
         merges::run(arguments.divide, &mut report).await?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Overload) {
+        overload::run(&environment, arguments.clients, arguments.seconds, &mut report).await?;
     }
     if arguments.name.is_none_or(|name| name == Bench::Verify) {
         verify::run(&environment, arguments.repeat, &mut report)?;

@@ -22,6 +22,11 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn start(environment: &Environment) -> Result<Self> {
+        Self::start_with(environment, &[])
+    }
+
+    /// A node with settings out of environment variables.
+    pub(crate) fn start_with(environment: &Environment, settings: &[(&str, &str)]) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("jetway-bench-").tempdir()?;
         let mut child = Command::new(&environment.jetway)
             .args([
@@ -34,6 +39,7 @@ impl Node {
             ])
             .arg(data.path())
             .env("JETWAY_ADMIN_PASSWORD", "only for this bench")
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
