@@ -54,7 +54,11 @@ pub(crate) async fn run(environment: &Environment, clients: usize, seconds: u64,
     make(&mut client).await?;
     let mut right = Vec::new();
     for statement in STATEMENTS {
-        right.push(answer(&mut client, statement).await.with_context(|| format!("alone: {statement}"))?);
+        right.push(
+            answer(&mut client, statement)
+                .await
+                .with_context(|| format!("alone: {statement}"))?,
+        );
     }
     let right = Arc::new(right);
     // What a node keeps once it was busy is no leak.
@@ -64,7 +68,10 @@ pub(crate) async fn run(environment: &Environment, clients: usize, seconds: u64,
     node.reset_peak()?;
 
     let stop = Arc::new(AtomicBool::new(false));
-    let metadata = tokio::spawn(watch_metadata(connect(&node.uri, Some(&node.token)).await?, Arc::clone(&stop)));
+    let metadata = tokio::spawn(watch_metadata(
+        connect(&node.uri, Some(&node.token)).await?,
+        Arc::clone(&stop),
+    ));
     let endings = load(&node, &right, clients, Duration::from_secs(seconds)).await?;
     stop.store(true, Ordering::Relaxed);
     let latencies = metadata.await??;
@@ -122,7 +129,12 @@ async fn make(client: &mut Client) -> Result<()> {
 }
 
 /// Lets clients send statements, one after the other, until the time is over.
-async fn load(node: &Node, right: &Arc<Vec<String>>, clients: usize, time: Duration) -> Result<BTreeMap<String, usize>> {
+async fn load(
+    node: &Node,
+    right: &Arc<Vec<String>>,
+    clients: usize,
+    time: Duration,
+) -> Result<BTreeMap<String, usize>> {
     let (endings, until) = (Endings::default(), Instant::now() + time);
     let mut tasks = JoinSet::new();
     for number in 0..clients {
@@ -136,13 +148,21 @@ async fn load(node: &Node, right: &Arc<Vec<String>>, clients: usize, time: Durat
     Ok(endings)
 }
 
-async fn hungry(mut client: Client, number: usize, right: Arc<Vec<String>>, endings: Endings, until: Instant) -> Result<()> {
+async fn hungry(
+    mut client: Client,
+    number: usize,
+    right: Arc<Vec<String>>,
+    endings: Endings,
+    until: Instant,
+) -> Result<()> {
     for round in number.. {
         if Instant::now() >= until {
             break;
         }
         let index = round % STATEMENTS.len();
-        let (Some(statement), Some(right)) = (STATEMENTS.get(index), right.get(index)) else { break };
+        let (Some(statement), Some(right)) = (STATEMENTS.get(index), right.get(index)) else {
+            break;
+        };
         let ending = match answer(&mut client, statement).await {
             Ok(answer) if answer == *right => "right".to_owned(),
             Ok(answer) => bail!("a wrong answer to {statement}:\n{answer}\ninstead of\n{right}"),

@@ -21,9 +21,25 @@ const BATCHES_AHEAD: usize = 4;
 #[derive(Clone)]
 pub(crate) struct Compute {
     runtime: Arc<Owned>,
+    express: Arc<Owned>,
 }
 
 struct Owned(Option<Runtime>, Handle);
+
+impl Owned {
+    fn start(threads: usize, name: &str) -> Result<Arc<Self>> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name(name)
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal, "cannot start the threads that run plans").with_source(error)
+            })?;
+        let handle = runtime.handle().clone();
+        Ok(Arc::new(Self(Some(runtime), handle)))
+    }
+}
 
 impl Drop for Owned {
     fn drop(&mut self) {
@@ -36,18 +52,18 @@ impl Drop for Owned {
 
 impl Compute {
     pub(crate) fn new(threads: usize) -> Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .thread_name("jetway-compute")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::new(ErrorKind::Internal, "cannot start the threads that run plans").with_source(error)
-            })?;
-        let handle = runtime.handle().clone();
         Ok(Self {
-            runtime: Arc::new(Owned(Some(runtime), handle)),
+            runtime: Owned::start(threads, "jetway-compute")?,
+            express: Owned::start(1, "jetway-express")?,
         })
+    }
+
+    /// A thread of its own for what takes next to nothing, so that it does not wait behind what takes long.
+    pub(crate) fn express(&self) -> Self {
+        Self {
+            runtime: Arc::clone(&self.express),
+            express: Arc::clone(&self.express),
+        }
     }
 
     /// Runs a future here; it is cancelled when the returned task is dropped.

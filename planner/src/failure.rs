@@ -48,7 +48,9 @@ impl From<DataFusionError> for Error {
             }
             _ => message,
         };
-        Self::new(kind, message).with_source(error)
+        out_of_disk(&message)
+            .unwrap_or_else(|| Self::new(kind, message))
+            .with_source(error)
     }
 }
 
@@ -84,10 +86,7 @@ fn unwrap_own(error: DataFusionError) -> Error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unwrap_own(*inner),
         DataFusionError::ArrowError(inner, _) => match *inner {
             arrow::error::ArrowError::ExternalError(source) => unwrap_own(DataFusionError::External(source)),
-            other => match out_of_disk(&other.to_string()) {
-                Some(error) => error.with_source(other),
-                None => Error::new(ErrorKind::InvalidArgument, other.to_string()).with_source(other),
-            },
+            other => Error::new(ErrorKind::InvalidArgument, other.to_string()).with_source(other),
         },
         other => {
             let (kind, message) = match other.find_root() {
@@ -97,9 +96,6 @@ fn unwrap_own(error: DataFusionError) -> Error {
                 ),
                 root => classify(root),
             };
-            if let Some(error) = out_of_disk(&message) {
-                return error.with_source(other);
-            }
             Error::new(kind, message).with_source(other)
         }
     }
@@ -136,6 +132,7 @@ fn classify(error: &DataFusionError) -> (ErrorKind, String) {
         // Arithmetic overflow, a failed cast, division by zero: values that the statement cannot work on.
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
             arrow::error::ArrowError::ExternalError(_) => (ErrorKind::Internal, text()),
+            arrow::error::ArrowError::IoError(..) => (ErrorKind::Unavailable, text()),
             arrow::error::ArrowError::MemoryError(_) => (ErrorKind::ResourceExhausted, text()),
             _ => (ErrorKind::InvalidArgument, text()),
         },

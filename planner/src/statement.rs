@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jetway_odf::identity::{DatasetId, Multihash};
 use serde::{Deserialize, Serialize};
@@ -196,21 +198,43 @@ impl Statement {
         let (session, usage) = (self.session.clone(), usage.clone());
         let (schema, declared) = (self.schema(), self.schema());
         // Planning opens no slice, but it computes; and what a plan spawns has to run where it was started.
-        let started = self.compute.spawn(async move { start(&session, &plan, &usage).await });
+        let compute = match self.is_light() {
+            true => self.compute.express(),
+            false => self.compute.clone(),
+        };
+        let started = compute.spawn(async move { start(&session, &plan, &usage).await });
         let batches = started.join().await??;
         let batches = batches.map(move |batch| declare(batch?, &declared));
-        Ok(BatchStream::new(schema, self.compute.run_ahead(batches)))
+        Ok(BatchStream::new(schema, compute.run_ahead(batches)))
     }
 }
 
 /// Starts an optimized plan; the session's own entrance would optimize it once more.
 async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Result<SendableRecordBatchStream> {
     let physical = session.query_planner().create_physical_plan(plan, session).await?;
+    let physical = yielding(physical)?;
     let mut context = TaskContext::from(session);
     if let Some(budget) = session.config().get_extension::<Budget>() {
         context = context.with_runtime(budget.runtime(session.runtime_env(), usage)?);
     }
     Ok(execute_stream(physical, Arc::new(context))?)
+}
+
+/// Lets joins give way now and then. They make many rows of few, and whoever reads them in a loop would keep its thread, so that
+/// the statement could not be stopped; the engine itself gives way only where rows come in.
+fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = plan.transform_up(|node| {
+        let multiplies = matches!(
+            node.name(),
+            "NestedLoopJoinExec" | "CrossJoinExec" | "HashJoinExec" | "SortMergeJoinExec" | "UnnestExec"
+        );
+        Ok(if multiplies {
+            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
+        } else {
+            Transformed::no(node)
+        })
+    });
+    Ok(plan.data()?)
 }
 
 /// A schema with nulls where the other one has them as well.

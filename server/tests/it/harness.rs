@@ -144,6 +144,11 @@ impl NodeProcess {
         Ok((status, answer.split_once("\r\n\r\n").unwrap().1.to_owned()))
     }
 
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         assert!(
             Command::new("kill")

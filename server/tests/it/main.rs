@@ -8,6 +8,7 @@ mod command_line;
 mod datasets;
 mod harness;
 mod ingest;
+mod load;
 mod node;
 mod operations;
 mod sql;
