@@ -65,14 +65,16 @@ impl Call {
         }
     }
 
-    /// Begins a query of the caller, which ends at the earlier of the node's limit and the caller's deadline.
+    /// Begins a query of the caller, which ends at the earliest of the node's limit, the caller's deadline and the option
+    /// `statement_timeout`, of which zero means none.
     pub(crate) fn begin(&self, id: QueryId, query: &Query) -> Result<ActiveQuery> {
         let text = query.sql().unwrap_or_default();
         let active = self
             .shared
             .queries
             .begin(id, self.origin(), self.record.command(), text)?;
-        let limits = [self.shared.options.query_timeout, self.deadline];
+        let chosen = self.options.statement_timeout.filter(|timeout| !timeout.is_zero());
+        let limits = [self.shared.options.query_timeout, self.deadline, chosen];
         Ok(active.with_time_limit(limits.into_iter().flatten().min()))
     }
 

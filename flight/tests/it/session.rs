@@ -351,3 +351,14 @@ async fn the_time_zone_changes_what_texts_mean() {
         ["Timestamp(ns)"]
     );
 }
+
+#[tokio::test]
+async fn a_statement_ends_at_its_timeout() {
+    let node = Node::start().await;
+    let mut client = Client::new(&node, "alice").await;
+    client.set(&[("statement_timeout", "200ms")]).await.unwrap();
+    assert_eq!(client.rows("SELECT 1").await.unwrap(), ["1"]);
+    let endless = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE a.value % 7 = b.value % 5";
+    let stopped = client.rows(endless).await.unwrap_err();
+    assert_eq!(stopped.code(), Code::DeadlineExceeded, "{}", stopped.message());
+}
