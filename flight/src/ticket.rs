@@ -92,6 +92,8 @@ pub(crate) enum Purpose {
     Prepared = 2,
     /// Options of a session.
     Session = 3,
+    /// Adding to a transaction, and ending it.
+    Transaction = 4,
 }
 
 /// A statement on its way between two calls.
@@ -196,6 +198,7 @@ impl Ticket {
                     "this is no ticket of this node: ask for a new one with GetFlightInfo, that is, run the query again"
                 }
                 Purpose::Prepared | Purpose::Session => "this is no prepared statement of this node: prepare it again",
+                Purpose::Transaction => "this is no transaction of this node: begin one",
             })
         };
         let (contents, tag) = key.open(purpose, bytes).ok_or_else(bad)?;
@@ -215,6 +218,9 @@ impl Ticket {
                 match purpose {
                     Purpose::Fetch => "this ticket has expired: run the query again",
                     Purpose::Prepared | Purpose::Session => "this prepared statement has expired: prepare it again",
+                    Purpose::Transaction => {
+                        "this transaction has expired: begin a new one for what was not committed"
+                    }
                 },
             ));
         }

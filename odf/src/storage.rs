@@ -43,6 +43,7 @@ mod pending;
 mod read_only;
 mod remote;
 mod repository;
+mod scratch;
 
 pub use cloud::{AzureOptions, GcsOptions, S3Options};
 pub use commit::CommitOutcome;
@@ -55,6 +56,7 @@ pub use layout::{NamedObject, ObjectKind};
 pub use options::RepositoryOptions;
 pub use pending::{ObjectSource, PendingFile, PendingObject};
 pub use repository::Repository;
+pub use scratch::ScratchStore;
 
 #[cfg(test)]
 mod tests;

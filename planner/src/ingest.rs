@@ -22,6 +22,7 @@ mod receipt;
 mod rows;
 mod shape;
 mod slice;
+mod together;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) use crate::ingest::receipt::Receipts;
 use crate::ingest::rows::SliceSequence;
 use crate::ingest::shape::Shape;
 pub(crate) use crate::ingest::slice::SliceWriter;
+pub(crate) use crate::ingest::together::Waiting;
 use crate::merge::Merger;
 use crate::session::Engine;
 use crate::spool::Spool;
@@ -65,6 +67,9 @@ const WAITING_KIB: usize = 192 * 1024;
 pub enum IfExists {
     /// Add the rows to it.
     Append,
+    /// Make the rows its state, which only a dataset with a primary key has: what is not among them is retracted. Its history
+    /// stays.
+    Replace,
     /// Refuse.
     Fail,
 }
@@ -191,7 +196,7 @@ impl Ingest {
     async fn find(&self, subject: &Subject, request: &IngestRequest) -> Result<Option<PinnedDataset>> {
         let found = self.services.writable(subject, &request.table).await;
         match (found, request.if_exists, request.if_not_exists) {
-            (Ok(dataset), IfExists::Append, _) => Ok(Some(dataset)),
+            (Ok(dataset), IfExists::Append | IfExists::Replace, _) => Ok(Some(dataset)),
             (Ok(dataset), IfExists::Fail, _) if self.made_before(&dataset, request).await? => Ok(Some(dataset)),
             (Ok(_), IfExists::Fail, _) => Err(Error::new(
                 ErrorKind::AlreadyExists,
@@ -301,10 +306,24 @@ impl Ingest {
         }
         let shape = Arc::new(Shape::of(&rows.schema(), summary, intake.shape_rules())?);
         let rows = shape.apply_to(rows);
+        self.take_in_shaped(subject, dataset, summary, shape, intake, rows)
+            .await
+    }
+
+    /// Takes in rows that have the columns of the dataset.
+    async fn take_in_shaped(
+        &self,
+        subject: &Subject,
+        dataset: PinnedDataset,
+        summary: &DatasetSummary,
+        shape: Arc<Shape>,
+        intake: Intake,
+        rows: BatchStream,
+    ) -> Result<IngestOutcome> {
         if intake.merge == (MergeStrategy::Append {}) {
             return self.append(subject, dataset, summary, shape, intake, rows).await;
         }
-        let spool = Spool::keep(rows, engine, &self.waiting).await?;
+        let spool = Spool::keep(rows, &self.services.engine, &self.waiting).await?;
         let ready = Ready {
             subject: subject.clone(),
             dataset,

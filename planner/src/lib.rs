@@ -39,6 +39,7 @@ mod subject;
 mod summary;
 mod system;
 mod table;
+mod transaction;
 mod update;
 
 pub use budget::Usage;
@@ -56,4 +57,5 @@ pub use rewrite::{Rewrite, RewriteOutcome};
 pub use statement::{BatchStream, Part, Pin, Statement};
 pub use subject::Subject;
 pub use system::{SYSTEM_SCHEMA, SystemTableSource};
+pub use transaction::{TransactionId, TransactionOptions, TransactionOutcome};
 pub use update::{Update, UpdateOutcome};

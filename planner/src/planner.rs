@@ -28,11 +28,13 @@ use crate::session::Engine;
 use crate::statement::is_repeatable;
 use crate::summary::{DatasetSummary, SummaryCache};
 use crate::system::{Datasets, SystemTableSource};
+use crate::transaction::Transactions;
 use crate::update::{NewRows, Planned};
 use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
     IngestRequest, Pin, PinnedDataset, PlanRequest, PullOptions, PullOutcome, Result, Rewrite, RewriteOutcome,
-    Statement, Subject, TableName, Update, UpdateOutcome, policy, rewrite,
+    Statement, Subject, TableName, TransactionId, TransactionOptions, TransactionOutcome, Update, UpdateOutcome,
+    policy, rewrite,
 };
 
 mod listing;
@@ -61,6 +63,8 @@ pub struct PlannerOptions {
     pub system_tables: Vec<Arc<dyn SystemTableSource>>,
     /// Whether small slices are merged in the background after ingests, see [`Planner::compact`].
     pub compact_in_background: bool,
+    /// Where rows of transactions wait; without it there are no transactions.
+    pub transactions: Option<TransactionOptions>,
 }
 
 impl Default for PlannerOptions {
@@ -75,6 +79,7 @@ impl Default for PlannerOptions {
             statement_spill_limit: 64 << 30,
             system_tables: Vec::new(),
             compact_in_background: true,
+            transactions: None,
         }
     }
 }
@@ -96,6 +101,7 @@ struct Shared {
     clock: Clock,
     ingest: Ingest,
     system: Vec<Arc<dyn SystemTableSource>>,
+    transactions: Option<Transactions>,
 }
 
 impl Planner {
@@ -113,6 +119,9 @@ impl Planner {
             summaries: Arc::clone(&summaries),
         }));
         let indexes = Arc::new(ReadIndexes::new(engine.compute.clone(), options.clock.clone()));
+        let transactions = options
+            .transactions
+            .map(|transactions| Transactions::new(transactions, engine.compute.clone(), clock.clone()));
         let ingest = Ingest::new(Services {
             catalog: Arc::clone(&catalog),
             engine: engine.clone(),
@@ -132,6 +141,7 @@ impl Planner {
                 clock,
                 ingest,
                 system,
+                transactions,
             }),
         })
     }
@@ -174,6 +184,89 @@ impl Planner {
         let outcome = self.shared.ingest.run(subject, request, rows).await?;
         self.added(subject, outcome.dataset, outcome.head, outcome.events);
         Ok(outcome)
+    }
+
+    /// Whether there are transactions here.
+    #[must_use]
+    pub fn has_transactions(&self) -> bool {
+        self.shared.transactions.is_some()
+    }
+
+    /// Keeps rows until their transaction is committed, and looks whether they will fit. Gives how many there are.
+    ///
+    /// # Errors
+    /// Those of [`Self::ingest`] that can be known before; `ResourceExhausted` when the transaction has too many; `InvalidArgument`
+    /// when it was ended or is too old.
+    pub async fn stage(
+        &self,
+        subject: &Subject,
+        transaction: &TransactionId,
+        request: IngestRequest,
+        rows: BatchStream,
+    ) -> Result<u64> {
+        let shared = &self.shared;
+        shared
+            .transactions()?
+            .stage(&shared.ingest, subject, transaction, (request, false), rows)
+            .await
+    }
+
+    pub(crate) async fn stage_insert(
+        &self,
+        subject: &Subject,
+        transaction: &TransactionId,
+        dataset: &PinnedDataset,
+        key: Option<IdempotencyKey>,
+        rows: BatchStream,
+    ) -> Result<u64> {
+        let shared = &self.shared;
+        let request = IngestRequest {
+            idempotency_key: key,
+            ..IngestRequest::append(TableName::Id(dataset.id))
+        };
+        shared
+            .transactions()?
+            .stage(&shared.ingest, subject, transaction, (request, true), rows)
+            .await
+    }
+
+    /// Commits what a transaction has, all of a dataset in one step. Committing again adds nothing; after a failure that left
+    /// some datasets without their rows, it goes on.
+    ///
+    /// # Errors
+    /// Those of [`Self::ingest`], telling which datasets are committed; `InvalidArgument` when the transaction was rolled back or
+    /// is too old.
+    pub async fn commit_transaction(
+        &self,
+        subject: &Subject,
+        transaction: &TransactionId,
+    ) -> Result<TransactionOutcome> {
+        let shared = &self.shared;
+        // An ingest is a large future.
+        let outcome = Box::pin(shared.transactions()?.commit(&shared.ingest, subject, transaction)).await?;
+        for commit in &outcome.commits {
+            self.added(subject, commit.dataset, commit.head, commit.events);
+        }
+        Ok(outcome)
+    }
+
+    /// Forgets what a transaction has. Rolling back again changes nothing.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it was committed or is too old; those of storage.
+    pub async fn roll_back(&self, transaction: &TransactionId) -> Result<()> {
+        self.shared.transactions()?.roll_back(transaction).await
+    }
+
+    /// Removes the rows of transactions that are too old to be ended. Gives how many there were.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub async fn collect_transactions(&self) -> Result<usize> {
+        match &self.shared.transactions {
+            Some(transactions) => transactions.collect().await,
+            None => Ok(0),
+        }
     }
 
     /// Takes the rows of a file into a dataset, read as its push source says. New columns that the source declares are added
@@ -394,6 +487,15 @@ impl Planner {
 }
 
 impl Shared {
+    fn transactions(&self) -> Result<&Transactions> {
+        self.transactions.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "there are no transactions on this node: leave transaction_id empty, and turn autocommit on in the client",
+            )
+        })
+    }
+
     /// Plans a query over the datasets that it names, with placeholders for its parameters.
     async fn resolve(
         &self,

@@ -9,7 +9,9 @@ use futures::stream;
 use crate::ddl::{CreateStatement, DropStatement};
 use crate::ingest;
 use crate::summary::DatasetSummary;
-use crate::{BatchStream, IdempotencyKey, IngestOutcome, PinnedDataset, Planner, Result, Statement, Subject};
+use crate::{
+    BatchStream, IdempotencyKey, IngestOutcome, PinnedDataset, Planner, Result, Statement, Subject, TransactionId,
+};
 
 /// A planned statement that changes datasets. Cheap to clone.
 #[derive(Clone)]
@@ -100,6 +102,27 @@ impl Update {
         Ok(UpdateOutcome {
             rows: ingest.as_ref().map_or(0, |ingest| ingest.rows),
             ingest,
+        })
+    }
+}
+
+impl Update {
+    /// Keeps the rows of an INSERT until the transaction is committed. Statements about datasets as a whole are not part of
+    /// transactions: they are run at once.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`] and [`Planner::stage`].
+    pub async fn run_in(self, transaction: &TransactionId, key: Option<IdempotencyKey>) -> Result<UpdateOutcome> {
+        let Planned::Insert { dataset, rows, .. } = self.planned.as_ref() else {
+            return self.run(key).await;
+        };
+        let rows = rows.execute().await?;
+        let staged = self
+            .planner
+            .stage_insert(&self.subject, transaction, dataset, key, rows);
+        Ok(UpdateOutcome {
+            rows: Box::pin(staged).await?,
+            ingest: None,
         })
     }
 }

@@ -113,6 +113,12 @@ impl Repository {
         Self::new(url, Bucket { identity, store }, None, &RepositoryOptions::default())
     }
 
+    /// The store of all files, and the folder if it is one.
+    pub(super) fn into_store(self) -> (Arc<dyn ObjectStore>, Option<PathBuf>) {
+        let root = self.inner.local.as_ref().map(|local| local.root().to_path_buf());
+        (Arc::clone(&self.inner.store), root)
+    }
+
     async fn open_folder(path: PathBuf, options: &RepositoryOptions) -> Result<Self> {
         let options = options.clone();
         blocking(move || {

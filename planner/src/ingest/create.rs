@@ -170,7 +170,7 @@ impl Ingest {
                 created: true,
                 changed: true,
             }),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && request.if_exists == IfExists::Append => {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && request.if_exists != IfExists::Fail => {
                 Err(Error::new(
                     ErrorKind::Conflict,
                     format!("{alias} was made by somebody else at the same moment; send the rows again"),

@@ -6,9 +6,9 @@ use jetway_odf::metadata::{
     AddPushSource, MergeStrategy, ReadStep, ReadStepCsv, SetPollingSource, SourceState, Transform,
 };
 
-use crate::ingest::IngestRequest;
 use crate::ingest::receipt::IdempotencyKey;
 use crate::ingest::shape::{ShapeRules, SystemColumns};
+use crate::ingest::{IfExists, IngestRequest};
 use crate::{Error, ErrorKind, Result};
 
 /// Name of the source that pushes without another name go through.
@@ -60,7 +60,12 @@ impl Intake {
         let source = push_source(state, request.source.as_deref())?;
         Ok(Self {
             preprocess: source.and_then(|source| source.preprocess.clone()),
-            merge: source.map_or(MergeStrategy::Append {}, |source| source.merge.clone()),
+            merge: match request.if_exists {
+                IfExists::Replace => replacing(source.map(|source| &source.merge))?,
+                IfExists::Append | IfExists::Fail => {
+                    source.map_or(MergeStrategy::Append {}, |source| source.merge.clone())
+                }
+            },
             event_time: request.event_time,
             polled: None,
             evolves: request.evolve_schema,
@@ -73,6 +78,25 @@ impl Intake {
             system: SystemColumns::of(&self.merge),
             evolves: self.evolves,
         }
+    }
+}
+
+/// The merge that makes pushed rows the state of a dataset.
+///
+/// # Errors
+/// `Unsupported` for datasets whose state is not one row for each key.
+fn replacing(merge: Option<&MergeStrategy>) -> Result<MergeStrategy> {
+    match merge {
+        Some(snapshot @ MergeStrategy::Snapshot { .. }) => Ok(snapshot.clone()),
+        Some(MergeStrategy::UpsertStream { primary_key }) => Ok(MergeStrategy::Snapshot {
+            primary_key: primary_key.clone(),
+            compare_columns: None,
+        }),
+        _ => Err(Error::new(
+            ErrorKind::Unsupported,
+            "rows can be replaced in datasets whose source merges upserts or snapshots by a primary key, and this is none: \
+             append, or DROP TABLE it first",
+        )),
     }
 }
 

@@ -236,6 +236,11 @@ impl Shape {
         })
     }
 
+    /// Schema of what [`Self::apply`] gives.
+    pub(super) fn row_schema(&self) -> SchemaRef {
+        Arc::clone(&self.rows)
+    }
+
     /// All of a stream, each batch as [`Self::apply`] gives it.
     pub(super) fn apply_to(self: &Arc<Self>, rows: BatchStream) -> BatchStream {
         let shape = Arc::clone(self);
