@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
-use jetway_planner::{IdempotencyKey, PlanRequest, Query, SessionOptions, Subject};
+use jetway_planner::{IdempotencyKey, PlanRequest, Query, SessionOptions, Subject, TransactionId};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status};
 use tracing::{Instrument, Span};
@@ -46,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) deadline: Option<Duration>,
     /// From a header; for calls that change something.
     pub(crate) idempotency_key: Option<IdempotencyKey>,
+    /// The transaction that what is called is part of.
+    pub(crate) transaction: Option<TransactionId>,
     record: Record,
 }
 
@@ -86,9 +88,20 @@ impl Call {
             .planned(id, self.origin(), self.record.command(), text);
     }
 
+    /// The same call as part of a transaction, or of none.
+    pub(crate) fn in_transaction(&self, transaction: Option<TransactionId>) -> Self {
+        Self {
+            transaction,
+            ..self.clone()
+        }
+    }
+
     /// A request to plan a query for the caller, under the settings of its session.
     pub(crate) fn plan_request(&self, query: Query) -> PlanRequest {
-        PlanRequest::new(&self.subject, query).with_session(self.session.clone())
+        PlanRequest {
+            transaction: self.transaction,
+            ..PlanRequest::new(&self.subject, query).with_session(self.session.clone())
+        }
     }
 
     /// A cookie that makes the session of a client that is still there last longer, once half of its time is over.
@@ -181,6 +194,7 @@ where
                 trace: trace(&metadata),
                 deadline: deadline(&metadata),
                 idempotency_key: idempotency_key(&metadata)?,
+                transaction: None,
                 record: record.clone(),
             };
             let renewal = call.renewal(now)?;

@@ -40,12 +40,15 @@ mod table_types;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod update;
 mod xdbc_type_info;
 
 const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
 const KILL_QUERY: &str = "jetway.KillQuery";
 const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
+const BEGIN_TRANSACTION: &str = "BeginTransaction";
+const END_TRANSACTION: &str = "EndTransaction";
 
 /// A command that is answered with rows.
 enum Query {
@@ -298,6 +301,23 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
                 call.named(actions::CLOSE);
                 Some(actions::close(&call)?)
             }
+            BEGIN_TRANSACTION => {
+                call.named(BEGIN_TRANSACTION);
+                match decode_any(&action.body)? {
+                    Command::ActionBeginTransactionRequest(_) => Some(transaction::begin(&call)?),
+                    other => return Err(wrong_body(&action.r#type, &other)),
+                }
+            }
+            END_TRANSACTION => {
+                call.named(END_TRANSACTION);
+                match decode_any(&action.body)? {
+                    Command::ActionEndTransactionRequest(request) => {
+                        transaction::end(&call, &request).await?;
+                        None
+                    }
+                    other => return Err(wrong_body(&action.r#type, &other)),
+                }
+            }
             other => return Err(not_offered::action(other)),
         };
         Ok(stream::iter(body.map(|body| Ok(arrow_flight::Result { body }))).boxed())
@@ -339,6 +359,14 @@ pub(crate) fn list_actions(call: Call, _: Empty) -> BoxFuture<'static, Result<An
         ),
         (actions::GET, "Tells the options that apply to calls."),
         (actions::CLOSE, "Ends the session."),
+        (
+            BEGIN_TRANSACTION,
+            "Begins a transaction: what is ingested and inserted in it waits for its end.",
+        ),
+        (
+            END_TRANSACTION,
+            "Commits a transaction, each dataset in one step, or rolls it back.",
+        ),
     ]
     .map(|(name, description)| {
         Ok(ActionType {
@@ -385,16 +413,6 @@ fn decode_any(bytes: &Bytes) -> Result<Command> {
 
 fn wrong_body(action: &str, command: &Command) -> Error {
     Error::invalid_argument(format!("the body of the action {action} is a {}", command.type_url()))
-}
-
-/// Transactions do not exist here.
-fn refuse_transaction(transaction: Option<&Bytes>) -> Result<()> {
-    match transaction {
-        Some(id) if !id.is_empty() => Err(Error::unimplemented(
-            "there are no transactions: leave transaction_id empty; each statement and each ingest stands alone",
-        )),
-        _ => Ok(()),
-    }
 }
 
 fn one_batch(batch: RecordBatch) -> BatchStream {

@@ -26,6 +26,8 @@ pub struct FlightOptions {
     pub prepared_ttl: Duration,
     /// How long a session lasts after it was last used or set.
     pub session_ttl: Duration,
+    /// How long a transaction may be added to and ended; the planner's lifetime of transactions.
+    pub transaction_ttl: Duration,
     /// Sizes of the messages that are sent.
     pub messages: MessageLimits,
     /// Largest message that is taken in, in bytes.
@@ -61,6 +63,7 @@ impl FlightOptions {
             ticket_ttl: Duration::from_secs(60 * 60),
             prepared_ttl: Duration::from_secs(24 * 60 * 60),
             session_ttl: Duration::from_secs(24 * 60 * 60),
+            transaction_ttl: Duration::from_secs(60 * 60),
             messages: MessageLimits::default(),
             max_upload_message: 64 * 1024 * 1024,
             max_statement: 1024 * 1024,

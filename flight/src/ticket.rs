@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use jetway_odf::identity::{DatasetId, Multihash};
-use jetway_planner::{Pin, Query, SessionOptions, Subject};
+use jetway_planner::{Pin, Query, SessionOptions, Subject, TransactionId};
 use prost::Message;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -107,6 +107,8 @@ pub(crate) struct Ticket {
     pub(crate) session: SessionOptions,
     /// Names this run of the query, for those who look for it or cancel it; a prepared statement has none.
     pub(crate) id: QueryId,
+    /// The transaction that a prepared statement is part of.
+    pub(crate) transaction: Option<TransactionId>,
     /// The heads that it reads; none for a prepared statement, which reads what is there when it runs.
     pub(crate) pins: Vec<Pin>,
     /// How rows look on the wire.
@@ -138,6 +140,8 @@ struct Contents {
     session: Option<SessionContents>,
     #[prost(bytes = "vec", tag = "9")]
     id: Vec<u8>,
+    #[prost(bytes = "vec", optional, tag = "15")]
+    transaction: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -169,6 +173,7 @@ impl Ticket {
             parameters: self.parameters.clone(),
             session: SessionContents::of(&self.session),
             id: self.id.to_bytes(),
+            transaction: self.transaction.map(|id| id.to_bytes().to_vec()),
             pins: self
                 .pins
                 .iter()
@@ -206,7 +211,7 @@ impl Ticket {
         if !contents.account.eq_ignore_ascii_case(subject.name().as_str()) {
             return Err(Error::new(
                 ErrorKind::PermissionDenied,
-                "this ticket or prepared statement belongs to another account: run the query under your own",
+                "this ticket, prepared statement or transaction belongs to another account: use one of your own",
             ));
         }
         let expires = UNIX_EPOCH
@@ -218,9 +223,7 @@ impl Ticket {
                 match purpose {
                     Purpose::Fetch => "this ticket has expired: run the query again",
                     Purpose::Prepared | Purpose::Session => "this prepared statement has expired: prepare it again",
-                    Purpose::Transaction => {
-                        "this transaction has expired: begin a new one for what was not committed"
-                    }
+                    Purpose::Transaction => "this transaction has expired: begin a new one for what was not committed",
                 },
             ));
         }
@@ -240,6 +243,10 @@ impl Ticket {
             parameters: contents.parameters,
             session: contents.session.map(SessionContents::open).unwrap_or_default(),
             id: QueryId::from_bytes(&contents.id).ok_or_else(bad)?,
+            transaction: match contents.transaction {
+                Some(id) => Some(TransactionId::from_bytes(&id).ok_or_else(bad)?),
+                None => None,
+            },
             pins,
             profile: WireProfile::from_bits(contents.profile).ok_or_else(bad)?,
             account: contents.account,

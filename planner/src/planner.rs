@@ -339,8 +339,16 @@ impl Planner {
     /// Those of [`Self::plan_update`] and [`Update::run`]; `Unsupported` for statements that only read, or that are not
     /// possible.
     pub async fn update(&self, request: PlanRequest, key: Option<IdempotencyKey>) -> Result<UpdateOutcome> {
+        self.only_update(request).await?.run(key).await
+    }
+
+    /// Plans a statement that has to change datasets.
+    ///
+    /// # Errors
+    /// Those of [`Self::plan_update`]; `Unsupported` for statements that only read, or that are not possible.
+    pub async fn only_update(&self, request: PlanRequest) -> Result<Update> {
         match self.plan_update(request.clone()).await? {
-            Some(update) => update.run(key).await,
+            Some(update) => Ok(update),
             None => {
                 self.plan_request(request).await?;
                 Err(Error::new(
@@ -694,7 +702,12 @@ fn plan_update(
             }
             Change::Drop(drop) => Planned::Drop(drop),
         };
-        Ok(Some(Update::new(planner.clone(), request.subject, planned)))
+        Ok(Some(Update::new(
+            planner.clone(),
+            request.subject,
+            request.transaction,
+            planned,
+        )))
     }
     .boxed()
 }

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 
-use crate::{Pin, Subject};
+use crate::{Pin, Subject, TransactionId};
 
 /// What to plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -60,6 +60,8 @@ pub struct PlanRequest {
     pub session: SessionOptions,
     /// Heads that an earlier plan of the same statement saw; the current ones if absent.
     pub pins: Option<Vec<Pin>>,
+    /// The transaction that it is part of: what it adds to datasets waits for its end.
+    pub transaction: Option<TransactionId>,
 }
 
 impl PlanRequest {
@@ -76,6 +78,7 @@ impl PlanRequest {
             parameters: None,
             session: SessionOptions::default(),
             pins: None,
+            transaction: None,
         }
     }
 

@@ -18,6 +18,7 @@ use crate::{
 pub struct Update {
     planner: Planner,
     subject: Subject,
+    transaction: Option<TransactionId>,
     planned: Arc<Planned>,
 }
 
@@ -69,10 +70,16 @@ impl NewRows {
 }
 
 impl Update {
-    pub(crate) fn new(planner: Planner, subject: Subject, planned: Planned) -> Self {
+    pub(crate) fn new(
+        planner: Planner,
+        subject: Subject,
+        transaction: Option<TransactionId>,
+        planned: Planned,
+    ) -> Self {
         Self {
             planner,
             subject,
+            transaction,
             planned: Arc::new(planned),
         }
     }
@@ -80,14 +87,24 @@ impl Update {
     /// Changes what the statement says. When it returns, the change is durable in storage; when it fails, nothing of it was
     /// done, except that a DROP of several tables may have dropped some. With a key, adding rows again changes nothing.
     ///
+    /// In a transaction, the rows of an INSERT wait for its end. Statements about datasets as a whole are no part of it: they
+    /// take effect at once.
+    ///
     /// # Errors
-    /// Those of the query and of an ingest; `AlreadyExists`, `Conflict`.
+    /// Those of the query and of an ingest; `AlreadyExists`, `Conflict`; in a transaction those of [`Planner::stage`].
     pub async fn run(self, key: Option<IdempotencyKey>) -> Result<UpdateOutcome> {
         let (planner, subject) = (&self.planner, &self.subject);
         // An ingest is a large future, and callers hold this one in theirs.
         let ingest = match self.planned.as_ref() {
             Planned::Insert { dataset, summary, rows } => {
                 let rows = rows.execute().await?;
+                if let Some(transaction) = &self.transaction {
+                    let staged = planner.stage_insert(subject, transaction, dataset, key, rows);
+                    return Ok(UpdateOutcome {
+                        rows: Box::pin(staged).await?,
+                        ingest: None,
+                    });
+                }
                 Some(Box::pin(planner.insert(subject, dataset.clone(), summary, key, rows)).await?)
             }
             Planned::Create { create, rows } => {
@@ -102,27 +119,6 @@ impl Update {
         Ok(UpdateOutcome {
             rows: ingest.as_ref().map_or(0, |ingest| ingest.rows),
             ingest,
-        })
-    }
-}
-
-impl Update {
-    /// Keeps the rows of an INSERT until the transaction is committed. Statements about datasets as a whole are not part of
-    /// transactions: they are run at once.
-    ///
-    /// # Errors
-    /// Those of [`Self::run`] and [`Planner::stage`].
-    pub async fn run_in(self, transaction: &TransactionId, key: Option<IdempotencyKey>) -> Result<UpdateOutcome> {
-        let Planned::Insert { dataset, rows, .. } = self.planned.as_ref() else {
-            return self.run(key).await;
-        };
-        let rows = rows.execute().await?;
-        let staged = self
-            .planner
-            .stage_insert(&self.subject, transaction, dataset, key, rows);
-        Ok(UpdateOutcome {
-            rows: Box::pin(staged).await?,
-            ingest: None,
         })
     }
 }

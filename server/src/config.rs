@@ -93,6 +93,15 @@ impl Config {
         layers.extract().map_err(|error| layer::explain(&error))
     }
 
+    /// Where rows of transactions wait: as configured, or in a folder in the data folder.
+    #[must_use]
+    pub fn staging(&self) -> String {
+        match &self.storage.staging {
+            Some(location) => location.clone(),
+            None => self.data_dir.join("staging").to_string_lossy().into_owned(),
+        }
+    }
+
     /// Where datasets are: the configured repository, or a folder in the data folder.
     #[must_use]
     pub fn repository(&self) -> String {

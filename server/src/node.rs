@@ -39,6 +39,9 @@ const MAX_UPLOAD_MESSAGE: usize = 1 << 30;
 /// How often histograms are tidied up.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
+/// How often transactions are looked for that are too old.
+const TRANSACTION_UPKEEP: Duration = Duration::from_secs(10 * 60);
+
 /// A running node.
 #[derive(Debug)]
 pub struct Node {
@@ -91,7 +94,9 @@ impl Node {
         let queries = Queries::new(config.query.history.get());
         let mut planner_options = planner_options(config);
         planner_options.system_tables.push(Arc::new(queries.clone()));
+        planner_options.transactions = Some(storage::transactions(config).await?);
         let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, planner_options)?;
+        let transactions = planner.clone();
         let ticket_key = TicketKey::new(&node_key.derive("flight ticket, version 1"))?;
         let transfers = Transfers {
             catalog: Arc::clone(&catalog),
@@ -125,6 +130,7 @@ impl Node {
         let flight_server = tokio::spawn(port.serve(stop_flight.clone()));
         let readiness = Readiness::default();
         let mut upkeep = Vec::from_iter(identity.clone().map(|identity| tokio::spawn(identity.follow())));
+        upkeep.push(tokio::spawn(forget_old_transactions(transactions)));
         upkeep.push(tokio::spawn({
             let metrics = metrics.clone();
             async move {
@@ -254,6 +260,7 @@ fn flight_options(config: &Config, ticket_key: TicketKey, queries: Queries) -> R
     Ok(FlightOptions {
         ticket_ttl: flight.ticket_lifetime.duration(),
         prepared_ttl: flight.prepared_lifetime.duration(),
+        transaction_ttl: flight.transaction_lifetime.duration(),
         max_upload_message,
         queries,
         admission: admission(config),
@@ -292,6 +299,18 @@ async fn serve_http(
         None => jetway_control::http::serve(address, connections, router, stop).await,
     }
     .context("the HTTP server failed")
+}
+
+/// Removes what is left of transactions that nobody can end any more.
+async fn forget_old_transactions(planner: Planner) {
+    loop {
+        match planner.collect_transactions().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "old transactions were removed"),
+            Err(error) => tracing::warn!(%error, "old transactions cannot be removed"),
+        }
+        tokio::time::sleep(TRANSACTION_UPKEEP).await;
+    }
 }
 
 async fn check_storage(catalog: Arc<StorageCatalog>) -> Result<(), String> {

@@ -8,18 +8,19 @@ use chrono::DateTime;
 use jetway_planner::{IdempotencyKey, IfExists, IfNotExists, IngestOutcome, IngestRequest, TableName};
 use prost::Message;
 
-use super::refuse_transaction;
+use super::transaction;
 use crate::call::Call;
 use crate::decode::{Upload, decode_upload};
 use crate::{Error, Result};
 
-/// Takes in the rows. The answer means that they are durable and part of the dataset.
+/// Takes in the rows. The answer means that they are durable and part of the dataset, or of the transaction.
 pub(super) async fn run(
     call: &Call,
     command: CommandStatementIngest,
     first: FlightData,
     upload: Upload,
 ) -> Result<PutResult> {
+    let call = &transaction::within(call, command.transaction_id.as_ref())?;
     let mut request = request(&command)?;
     request.table = request.table.within(call.session.schema.as_deref())?;
     match (&request.idempotency_key, &call.idempotency_key) {
@@ -32,8 +33,11 @@ pub(super) async fn run(
         (None, header) => request.idempotency_key.clone_from(header),
     }
     let rows = decode_upload(first, upload, call.shared.options.max_upload_message).await?;
-    let outcome = call.shared.planner.ingest(&call.subject, request, rows).await?;
-    Ok(answer(&outcome))
+    let planner = &call.shared.planner;
+    match &call.transaction {
+        Some(transaction) => Ok(counted(planner.stage(&call.subject, transaction, request, rows).await?)),
+        None => Ok(answer(&planner.ingest(&call.subject, request, rows).await?)),
+    }
 }
 
 /// Records an ingest and makes its answer.
@@ -58,7 +62,6 @@ pub(super) fn counted(rows: u64) -> PutResult {
 
 /// What the command asks for, in the planner's words.
 pub(super) fn request(command: &CommandStatementIngest) -> Result<IngestRequest> {
-    refuse_transaction(command.transaction_id.as_ref())?;
     if command.temporary {
         return Err(Error::unimplemented(
             "there are no temporary tables: ingest into a dataset of your own account",
@@ -66,7 +69,7 @@ pub(super) fn request(command: &CommandStatementIngest) -> Result<IngestRequest>
     }
     let Some(options) = &command.table_definition_options else {
         return Err(Error::invalid_argument(
-            "table_definition_options are missing: say what to do when the table exists (append or fail) and when it does not \
+            "table_definition_options are missing: say what to do when the table exists (append, replace or fail) and when it does not \
              (create or fail)",
         ));
     };
@@ -82,14 +85,10 @@ pub(super) fn request(command: &CommandStatementIngest) -> Result<IngestRequest>
     let if_exists = match options.if_exists() {
         TableExistsOption::Append => IfExists::Append,
         TableExistsOption::Fail => IfExists::Fail,
-        TableExistsOption::Replace => {
-            return Err(Error::unimplemented(
-                "datasets are append-only, so their rows cannot be replaced: append, or ingest into a new dataset",
-            ));
-        }
+        TableExistsOption::Replace => IfExists::Replace,
         TableExistsOption::Unspecified => {
             return Err(Error::invalid_argument(
-                "if_exists is not specified: set it to append or fail",
+                "if_exists is not specified: set it to append, replace or fail",
             ));
         }
     };

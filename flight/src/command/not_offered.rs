@@ -36,8 +36,8 @@ pub(super) fn command(command: &Command) -> Error {
 /// An action that is not there.
 pub(super) fn action(name: &str) -> Error {
     let advice = match name {
-        "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
-            "there are no transactions: each statement and each ingest stands alone; turn autocommit on in the client"
+        "BeginSavepoint" | "EndSavepoint" => {
+            "a transaction has no savepoints: commit what is to stay, and begin another transaction"
         }
         "CancelQuery" | "CancelFlightInfo" => "to stop a query, cancel the call that reads its rows",
         "RenewFlightEndpoint" => "run the query again for a new ticket",

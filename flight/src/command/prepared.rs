@@ -13,7 +13,7 @@ use bytes::Bytes;
 use jetway_planner::{PlanRequest, Prepared, Query};
 use prost::Message;
 
-use super::{refuse_transaction, statement, update};
+use super::{statement, transaction, update};
 use crate::Result;
 use crate::call::Call;
 use crate::decode::{Upload, decode_upload};
@@ -40,7 +40,7 @@ const CREATE_RESULT: &str = "type.googleapis.com/arrow.flight.protocol.sql.Actio
 
 /// The action CreatePreparedStatement.
 pub(super) async fn create(call: &Call, request: ActionCreatePreparedStatementRequest) -> Result<Bytes> {
-    refuse_transaction(request.transaction_id.as_ref())?;
+    let call = &transaction::within(call, request.transaction_id.as_ref())?;
     create_query(call, Query::Sql(request.query)).await
 }
 
@@ -55,6 +55,7 @@ pub(super) async fn create_query(call: &Call, query: Query) -> Result<Bytes> {
         parameters: None,
         session: request.session,
         id: QueryId::NONE,
+        transaction: call.transaction,
         // It runs against what is there then, not now.
         pins: Vec::new(),
         profile: call.profile,
@@ -170,9 +171,13 @@ fn request(call: &Call, handle: &[u8]) -> Result<PlanRequest> {
     let (ticket, tag) = open(call, handle)?;
     let values = ticket.parameters.or_else(|| call.shared.bound.get(&tag));
     let values = values.as_ref().map(parameters::decode).transpose()?;
-    Ok(PlanRequest::new(&call.subject, ticket.query)
+    let request = PlanRequest::new(&call.subject, ticket.query)
         .with_session(ticket.session)
-        .with_parameters(values))
+        .with_parameters(values);
+    Ok(PlanRequest {
+        transaction: ticket.transaction,
+        ..request
+    })
 }
 
 fn open(call: &Call, handle: &[u8]) -> Result<(Ticket, TicketTag)> {

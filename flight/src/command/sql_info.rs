@@ -21,7 +21,7 @@ use crate::{Error, Result};
 const SUBSTRAIT: Option<[&str; 2]> = None;
 
 /// Whether `BeginTransaction` is there, for statements and for ingests.
-const TRANSACTIONS: bool = false;
+const TRANSACTIONS: bool = true;
 
 /// Whether `CancelFlightInfo` and `CancelQuery` are there.
 const CANCEL: bool = false;
@@ -151,7 +151,7 @@ fn infos(options: &FlightOptions, functions: FunctionNames, reserved: Vec<String
         (Code::FlightSqlServerBulkIngestion, flag(true)),
         (Code::FlightSqlServerIngestTransactionsSupported, flag(TRANSACTIONS)),
         (Code::FlightSqlServerStatementTimeout, millis(options.prepared_ttl)),
-        (Code::FlightSqlServerTransactionTimeout, ordinal(0)),
+        (Code::FlightSqlServerTransactionTimeout, millis(options.transaction_ttl)),
         (Code::SqlDdlCatalog, flag(false)),
         (Code::SqlDdlSchema, flag(false)),
         (Code::SqlDdlTable, flag(true)),
@@ -240,7 +240,7 @@ fn infos(options: &FlightOptions, functions: FunctionNames, reserved: Vec<String
         (Code::SqlTransactionsSupported, flag(TRANSACTIONS)),
         (Code::SqlSupportedTransactionsIsolationLevels, bits(&[isolation.into()])),
         (Code::SqlDataDefinitionCausesTransactionCommit, flag(false)),
-        (Code::SqlDataDefinitionsInTransactionsIgnored, flag(false)),
+        (Code::SqlDataDefinitionsInTransactionsIgnored, flag(TRANSACTIONS)),
         (Code::SqlSupportedResultSetTypes, bits(&[1])),
         (Code::SqlSupportedConcurrenciesForResultSetUnspecified, ordinal(0)),
         (Code::SqlSupportedConcurrenciesForResultSetForwardOnly, bits(&[1])),

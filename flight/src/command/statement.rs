@@ -6,7 +6,7 @@ use arrow_flight::{FlightDescriptor, FlightInfo};
 use jetway_planner::{BatchStream, PlanRequest, Query, Statement, Update};
 use prost::Message;
 
-use super::{info, refuse_transaction, update};
+use super::{info, transaction, update};
 use crate::call::Call;
 use crate::parameters;
 use crate::queries::{self, Meter, QueryId};
@@ -19,13 +19,13 @@ pub(super) async fn flight_info(
     command: CommandStatementQuery,
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
-    refuse_transaction(command.transaction_id.as_ref())?;
+    let call = &transaction::within(call, command.transaction_id.as_ref())?;
     plan_flight(call, call.plan_request(Query::Sql(command.query)), descriptor).await
 }
 
 /// GetSchema.
 pub(super) async fn schema(call: &Call, command: CommandStatementQuery) -> Result<SchemaRef> {
-    refuse_transaction(command.transaction_id.as_ref())?;
+    let call = &transaction::within(call, command.transaction_id.as_ref())?;
     schema_of(call, call.plan_request(Query::Sql(command.query))).await
 }
 
@@ -114,6 +114,7 @@ pub(super) async fn plan_flight(call: &Call, request: PlanRequest, descriptor: F
         parameters: request.parameters.as_ref().map(parameters::encode_batch).transpose()?,
         session: request.session,
         id,
+        transaction: None,
         pins: statement.pins().to_vec(),
         profile: call.profile,
         account: call.subject.name().as_str().to_owned(),

@@ -133,13 +133,11 @@ fn what_is_not_offered_is_named() {
     let update = Command::CommandStatementUpdate(Default::default());
     assert!(Query::from_command(update).err().unwrap().message().contains("DoPut"));
     assert!(
-        not_offered::action("BeginTransaction")
+        not_offered::action("BeginSavepoint")
             .message()
-            .contains("BeginTransaction")
+            .contains("BeginSavepoint")
     );
     assert!(not_offered::action("\u{7}".repeat(1000).as_str()).message().len() < 2000);
-    assert!(refuse_transaction(Some(&Bytes::from_static(b"t"))).is_err());
-    assert!(refuse_transaction(Some(&Bytes::new())).is_ok());
 }
 
 fn ingest(not_exist: TableNotExistOption, exists: TableExistsOption) -> CommandStatementIngest {
@@ -171,25 +169,12 @@ fn ingest_options() {
     let good = || ingest(TableNotExistOption::Fail, TableExistsOption::Append);
     let refused = [
         (
-            ingest(TableNotExistOption::Create, TableExistsOption::Replace),
-            ErrorKind::Unimplemented,
-            "append-only",
-        ),
-        (
             CommandStatementIngest {
                 temporary: true,
                 ..good()
             },
             ErrorKind::Unimplemented,
             "temporary",
-        ),
-        (
-            CommandStatementIngest {
-                transaction_id: Some(Bytes::from_static(b"t")),
-                ..good()
-            },
-            ErrorKind::Unimplemented,
-            "transaction",
         ),
         (
             ingest(TableNotExistOption::Unspecified, TableExistsOption::Append),

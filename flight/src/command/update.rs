@@ -4,14 +4,14 @@ use arrow_flight::PutResult;
 use arrow_flight::sql::CommandStatementUpdate;
 use jetway_planner::{Query, UpdateOutcome};
 
-use super::{ingest, refuse_transaction};
+use super::{ingest, transaction};
 use crate::Result;
 use crate::call::Call;
 use crate::queries::{self, QueryId};
 
 /// Runs the statement. The answer means that what it changed is durable.
 pub(super) async fn statement(call: &Call, command: &CommandStatementUpdate) -> Result<PutResult> {
-    refuse_transaction(command.transaction_id.as_ref())?;
+    let call = &transaction::within(call, command.transaction_id.as_ref())?;
     let request = call.plan_request(Query::Sql(command.query.clone()));
     let active = call.begin(QueryId::unique(), &request.query)?;
     let work = call.shared.planner.update(request, call.idempotency_key.clone());

@@ -23,6 +23,7 @@ fn ticket(sql: &str) -> Ticket {
             time_zone: None,
         },
         id: QueryId::from_bytes(&[7; 16]).unwrap(),
+        transaction: None,
         pins: vec![Pin {
             dataset: DatasetId::seeded(b"one"),
             head: Multihash::sha3_256(b"head"),

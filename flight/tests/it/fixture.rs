@@ -19,9 +19,10 @@ use jetway_flight::{
 use jetway_odf::codec::EncodedBlock;
 use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::{DatasetKind, MetadataEvent};
-use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository, RepositoryOptions};
+use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository, RepositoryOptions, ScratchStore};
 use jetway_planner::{
-    Access, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Planner, PlannerOptions, Result, Subject, TableName,
+    Access, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Planner, PlannerOptions, Result, Subject,
+    TableName, TransactionOptions,
 };
 use tonic::transport::{Channel, Server};
 
@@ -168,6 +169,10 @@ impl Authenticator for Door {
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,
     pub(crate) other_replica: SocketAddr,
+    /// What of transactions waits.
+    pub(crate) staging: ScratchStore,
+    /// The first replica's.
+    pub(crate) planner: Planner,
     late: Arc<Mutex<Duration>>,
 }
 
@@ -182,11 +187,22 @@ impl Node {
         });
         let late = Arc::new(Mutex::new(Duration::ZERO));
         let mut addresses = Vec::new();
+        let mut planners = Vec::new();
+        let staging = ScratchStore::open("memory:", &RepositoryOptions::default())
+            .await
+            .unwrap();
         for _ in 0..2 {
-            let planner = Planner::new(Arc::clone(&catalog), PlannerOptions::default()).unwrap();
             let late = Arc::clone(&late);
+            let clock = Clock::from_fn(move || chrono::Utc::now() + *late.lock().unwrap());
+            let planner_options = PlannerOptions {
+                clock: clock.clone(),
+                transactions: Some(TransactionOptions::new(staging.clone())),
+                ..PlannerOptions::default()
+            };
+            let planner = Planner::new(Arc::clone(&catalog), planner_options).unwrap();
+            planners.push(planner.clone());
             let mut options = FlightOptions::new(TicketKey::new(&[3; 32]).unwrap());
-            options.clock = Clock::from_fn(move || chrono::Utc::now() + *late.lock().unwrap());
+            options.clock = clock;
             let gateway = FlightGateway::new(planner, Arc::new(Door), options);
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             addresses.push(listener.local_addr().unwrap());
@@ -200,6 +216,8 @@ impl Node {
         Self {
             address: addresses[0],
             other_replica: addresses[1],
+            staging,
+            planner: planners.swap_remove(0),
             late,
         }
     }

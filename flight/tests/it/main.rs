@@ -13,5 +13,6 @@ mod prepared;
 mod query;
 mod raw;
 mod session;
+mod transaction;
 mod types;
 mod update;

@@ -119,6 +119,7 @@ impl Ingest {
             idempotency_key: Some(key),
             ..first.request.clone()
         };
+        let columns = first.rows.schema();
         if let Some(dataset) = self.find(subject, &request).await? {
             return self.push_together(subject, dataset, &request, parts).await;
         }
@@ -126,7 +127,7 @@ impl Ingest {
         match self.find(subject, &request).await? {
             Some(dataset) => self.push_together(subject, dataset, &request, parts).await,
             None => {
-                let mut schema = first.rows.schema();
+                let mut schema = columns;
                 for part in &parts {
                     schema = unify(&schema, &part.rows.schema())?;
                 }

@@ -58,6 +58,10 @@ area! {
         pub ticket_lifetime: Period = Period::from_hours(1),
         /// How long a prepared statement can be used.
         pub prepared_lifetime: Period = Period::from_hours(24),
+        /// How long a transaction may take from its begin to its end. What is not committed by then is forgotten.
+        pub transaction_lifetime: Period = Period::from_hours(1),
+        /// How much the rows of one transaction may take while they wait for its end, compressed, such as 16GiB.
+        pub max_transaction: ByteSize = ByteSize::from_mib(16 << 10),
         /// Largest message of an upload, such as 64MiB. Clients that send larger record batches are told to split them.
         pub max_upload_message: ByteSize = ByteSize::from_mib(64),
         /// Web sites whose pages may call with gRPC-Web, with commas between them, such as `https://app.example.org`; * for any.
@@ -92,6 +96,9 @@ area! {
         pub derivative_repository: Option<String> = None,
         /// Whether the repository of derivative datasets is only read. Unless set, as read_only says.
         pub derivative_read_only: Option<Flag> = None,
+        /// Where rows of transactions wait for their end: a folder, or a bucket and prefix as above. Replicas share it. Unless
+        /// set, the folder "staging" in the data folder.
+        pub staging: Option<String> = None,
         /// Account that owns datasets whose alias in storage names no account.
         pub default_account: String = jetway_control::ADMIN.to_owned(),
     }

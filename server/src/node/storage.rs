@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use jetway_control::StorageCatalog;
 use jetway_odf::identity::AccountName;
-use jetway_odf::storage::{AzureOptions, GcsOptions, Repository, RepositoryOptions, S3Options};
+use jetway_odf::storage::{AzureOptions, GcsOptions, Repository, RepositoryOptions, S3Options, ScratchStore};
+use jetway_planner::TransactionOptions;
 use secrecy::SecretString;
 
 use crate::config::{Config, Secret};
@@ -23,6 +24,19 @@ pub(crate) async fn open_catalog(config: &Config) -> Result<StorageCatalog> {
     let read_only = storage.derivative_read_only.map_or(read_only, |flag| flag.0);
     let derivative = open(config, location, read_only, "storage.derivative_repository").await?;
     Ok(StorageCatalog::with_derivatives(root, derivative, default_account))
+}
+
+/// Where rows of transactions wait.
+pub(super) async fn transactions(config: &Config) -> Result<TransactionOptions> {
+    let location = config.staging();
+    let staging = ScratchStore::open(&location, &repository_options(config))
+        .await
+        .with_context(|| format!("cannot open the staging folder {location} (storage.staging)"))?;
+    Ok(TransactionOptions {
+        max_bytes: config.flight.max_transaction.bytes(),
+        lifetime: config.flight.transaction_lifetime.duration(),
+        ..TransactionOptions::new(staging)
+    })
 }
 
 async fn open(config: &Config, location: &str, read_only: bool, key: &str) -> Result<Repository> {
