@@ -17,7 +17,7 @@ use crate::gateway::Shared;
 use crate::queries::{ActiveQuery, Origin, QueryId};
 use crate::session::{self, Options, Session};
 use crate::status::status;
-use crate::{Error, Result, WireProfile, auth};
+use crate::{Error, Result, WireProfile, auth, wishes};
 
 /// The stream of a response.
 pub(crate) type Answers<T> = BoxStream<'static, std::result::Result<T, Status>>;
@@ -44,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) trace: Option<Arc<str>>,
     /// How long the client waits for the answer.
     pub(crate) deadline: Option<Duration>,
+    /// How many messages with rows it has already.
+    pub(crate) resume_from: usize,
     /// From a header; for calls that change something.
     pub(crate) idempotency_key: Option<IdempotencyKey>,
     /// The transaction that what is called is part of.
@@ -65,6 +67,26 @@ impl Call {
             peer: self.peer,
             trace: self.trace.clone(),
         }
+    }
+
+    /// Begins a query of the caller that goes on when the call has ended.
+    pub(crate) fn begin_background(&self, id: QueryId, query: &Query) -> Result<ActiveQuery> {
+        let text = query.sql().unwrap_or_default();
+        let (queries, command) = (&self.shared.queries, self.record.command());
+        let active = queries.begin(id, self.origin(), command, text)?;
+        let chosen = self.options.statement_timeout.filter(|timeout| !timeout.is_zero());
+        let limits = [self.shared.options.query_timeout, chosen];
+        Ok(active.with_time_limit(limits.into_iter().flatten().min()))
+    }
+
+    /// Notes a query of an account that was planned here or elsewhere.
+    pub(crate) fn planned_by(&self, id: QueryId, account: &str, query: &Query) {
+        let origin = Origin {
+            account: account.to_owned(),
+            ..self.origin()
+        };
+        let text = query.sql().unwrap_or_default();
+        self.shared.queries.planned(id, origin, self.record.command(), text);
     }
 
     /// Begins a query of the caller, which ends at the earliest of the node's limit, the caller's deadline and the option
@@ -193,6 +215,7 @@ where
                 peer,
                 trace: trace(&metadata),
                 deadline: deadline(&metadata),
+                resume_from: wishes::resume_from(&metadata)?,
                 idempotency_key: idempotency_key(&metadata)?,
                 transaction: None,
                 record: record.clone(),

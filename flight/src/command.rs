@@ -12,7 +12,7 @@ use arrow_flight::sql::{
     CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTables, CommandGetXdbcTypeInfo, CommandPreparedStatementQuery,
     CommandStatementQuery,
 };
-use arrow_flight::{Action, ActionType, Empty, FlightDescriptor, FlightInfo, PutResult, SchemaResult, Ticket};
+use arrow_flight::{Action, ActionType, Criteria, Empty, FlightDescriptor, FlightInfo, PollInfo, PutResult, SchemaResult, Ticket};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
@@ -22,18 +22,24 @@ use prost::Message;
 use crate::call::{Answers, Call};
 use crate::decode::Upload;
 use crate::encode::{StreamMessage, encode_stream};
-use crate::session::actions;
+use crate::session::actions as session;
 use crate::wire::schema_bytes;
 use crate::{Error, Result};
 
+mod actions;
+mod cancel;
 mod catalogs;
 mod db_schemas;
+mod endpoints;
 mod info;
 mod ingest;
 mod keys;
 mod not_offered;
+mod paths;
 mod pattern;
+mod poll;
 mod prepared;
+mod renew;
 mod sql_info;
 mod statement;
 mod table_types;
@@ -43,12 +49,6 @@ mod tests;
 mod transaction;
 mod update;
 mod xdbc_type_info;
-
-const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
-const KILL_QUERY: &str = "jetway.KillQuery";
-const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
-const BEGIN_TRANSACTION: &str = "BeginTransaction";
-const END_TRANSACTION: &str = "EndTransaction";
 
 /// A command that is answered with rows.
 enum Query {
@@ -158,6 +158,11 @@ impl Listing {
 /// GetFlightInfo.
 pub(crate) fn flight_info(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'static, Result<FlightInfo>> {
     Box::pin(async move {
+        if descriptor.r#type() == DescriptorType::Path {
+            call.named("Path");
+            let request = call.plan_request(paths::query(&descriptor.path)?);
+            return statement::plan_flight(&call, request, descriptor).await;
+        }
         let query = Query::from_command(described(&descriptor)?)?;
         call.named(query.name());
         match query {
@@ -174,6 +179,14 @@ pub(crate) fn flight_info(call: Call, descriptor: FlightDescriptor) -> BoxFuture
 /// GetSchema: the schema that GetFlightInfo would announce.
 pub(crate) fn schema(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'static, Result<SchemaResult>> {
     Box::pin(async move {
+        if descriptor.r#type() == DescriptorType::Path {
+            call.named("Path");
+            let request = call.plan_request(paths::query(&descriptor.path)?);
+            let schema = statement::schema_of(&call, request).await?;
+            return Ok(SchemaResult {
+                schema: schema_bytes(&schema)?,
+            });
+        }
         let query = Query::from_command(described(&descriptor)?)?;
         call.named(query.name());
         let schema = match query {
@@ -187,16 +200,52 @@ pub(crate) fn schema(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'sta
     })
 }
 
+/// PollFlightInfo.
+pub(crate) fn poll(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'static, Result<PollInfo>> {
+    Box::pin(async move {
+        let command = described(&descriptor)?;
+        if let Some(handle) = poll::handle(&command) {
+            call.named("StatementQuery");
+            return poll::go_on(&call, handle, descriptor).await;
+        }
+        let query = Query::from_command(command)?;
+        call.named(query.name());
+        let request = match query {
+            Query::Statement(command) => {
+                let call = transaction::within(&call, command.transaction_id.as_ref())?;
+                call.plan_request(jetway_planner::Query::Sql(command.query))
+            }
+            Query::Prepared(command) => prepared::request(&call, &command.prepared_statement_handle)?,
+            Query::Listing(listing) => {
+                let ticket = descriptor.cmd.clone();
+                return Ok(PollInfo {
+                    info: Some(info::flight_info(&listing.schema(), descriptor, ticket, None)?),
+                    progress: Some(1.0),
+                    ..PollInfo::default()
+                });
+            }
+        };
+        let planned = statement::ready(&call, request).await?;
+        poll::start(&call, planned, descriptor).await
+    })
+}
+
+/// ListFlights.
+pub(crate) fn list_flights(call: Call, criteria: Criteria) -> BoxFuture<'static, Result<Answers<FlightInfo>>> {
+    call.named("ListFlights");
+    Box::pin(paths::list(call, criteria))
+}
+
 /// DoGet.
 pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answers<StreamMessage>>> {
     Box::pin(async move {
         let wrong = "this is no ticket of this node: call GetFlightInfo with the command, then DoGet with the ticket of its endpoint";
         let command = decode_any(&ticket.ticket).map_err(|_| Error::invalid_argument(wrong))?;
-        let (schema, rows, profile, meter) = match command {
+        let (schema, rows, profile) = match command {
             Command::TicketStatementQuery(ticket) => {
                 call.named("StatementQuery");
-                let fetched = statement::fetch(&call, &ticket.statement_handle).await?;
-                (fetched.schema, fetched.rows, fetched.profile, Some(fetched.meter))
+                let messages = statement::fetch(&call, &ticket.statement_handle).await?;
+                return Ok(call.answers(messages));
             }
             Command::CommandStatementQuery(_) | Command::CommandPreparedStatementQuery(_) => {
                 return Err(Error::invalid_argument(wrong));
@@ -204,7 +253,7 @@ pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answe
             other => {
                 let listing = Listing::from_command(other)?;
                 call.named(listing.name());
-                (listing.schema(), listing.rows(&call).await?, call.profile, None)
+                (listing.schema(), listing.rows(&call).await?, call.profile)
             }
         };
         let options = &call.shared.options;
@@ -214,7 +263,7 @@ pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answe
             profile,
             options.messages,
             options.stream_times(),
-            meter,
+            None,
         )))
     })
 }
@@ -266,8 +315,8 @@ pub(crate) fn put(call: Call, mut upload: Upload) -> BoxFuture<'static, Result<A
 pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<Answers<arrow_flight::Result>>> {
     Box::pin(async move {
         let body = match action.r#type.as_str() {
-            CREATE_PREPARED_STATEMENT => {
-                call.named(CREATE_PREPARED_STATEMENT);
+            actions::CREATE_PREPARED_STATEMENT => {
+                call.named(actions::CREATE_PREPARED_STATEMENT);
                 match decode_any(&action.body)? {
                     Command::ActionCreatePreparedStatementRequest(request) => {
                         Some(prepared::create(&call, request).await?)
@@ -275,8 +324,8 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
                     other => return Err(wrong_body(&action.r#type, &other)),
                 }
             }
-            CLOSE_PREPARED_STATEMENT => {
-                call.named(CLOSE_PREPARED_STATEMENT);
+            actions::CLOSE_PREPARED_STATEMENT => {
+                call.named(actions::CLOSE_PREPARED_STATEMENT);
                 match decode_any(&action.body)? {
                     Command::ActionClosePreparedStatementRequest(request) => {
                         prepared::close(&call, &request);
@@ -285,31 +334,46 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
                     other => return Err(wrong_body(&action.r#type, &other)),
                 }
             }
-            KILL_QUERY => {
+            actions::KILL_QUERY => {
                 call.named("KillQuery");
                 Some(kill_query(&call, &action.body)?)
             }
-            actions::SET => {
-                call.named(actions::SET);
-                Some(actions::set(&call, &action.body)?)
+            session::SET => {
+                call.named(session::SET);
+                Some(session::set(&call, &action.body)?)
             }
-            actions::GET => {
-                call.named(actions::GET);
-                Some(actions::get(&call))
+            session::GET => {
+                call.named(session::GET);
+                Some(session::get(&call))
             }
-            actions::CLOSE => {
-                call.named(actions::CLOSE);
-                Some(actions::close(&call)?)
+            session::CLOSE => {
+                call.named(session::CLOSE);
+                Some(session::close(&call)?)
             }
-            BEGIN_TRANSACTION => {
-                call.named(BEGIN_TRANSACTION);
+            actions::CANCEL_FLIGHT_INFO => {
+                call.named(actions::CANCEL_FLIGHT_INFO);
+                Some(cancel::flight_info(&call, &action.body)?)
+            }
+            actions::CANCEL_QUERY => {
+                call.named(actions::CANCEL_QUERY);
+                match decode_any(&action.body)? {
+                    Command::ActionCancelQueryRequest(request) => Some(cancel::query(&call, &request)?),
+                    other => return Err(wrong_body(&action.r#type, &other)),
+                }
+            }
+            actions::RENEW_FLIGHT_ENDPOINT => {
+                call.named(actions::RENEW_FLIGHT_ENDPOINT);
+                Some(renew::run(&call, &action.body)?)
+            }
+            actions::BEGIN_TRANSACTION => {
+                call.named(actions::BEGIN_TRANSACTION);
                 match decode_any(&action.body)? {
                     Command::ActionBeginTransactionRequest(_) => Some(transaction::begin(&call)?),
                     other => return Err(wrong_body(&action.r#type, &other)),
                 }
             }
-            END_TRANSACTION => {
-                call.named(END_TRANSACTION);
+            actions::END_TRANSACTION => {
+                call.named(actions::END_TRANSACTION);
                 match decode_any(&action.body)? {
                     Command::ActionEndTransactionRequest(request) => {
                         transaction::end(&call, &request).await?;
@@ -329,7 +393,8 @@ fn kill_query(call: &Call, body: &Bytes) -> Result<Bytes> {
     let id = std::str::from_utf8(body).ok().and_then(|text| text.trim().parse().ok());
     let id = id.ok_or_else(|| {
         Error::invalid_argument(format!(
-            "the body of {KILL_QUERY} must be the id of a query, as system.queries shows it"
+            "the body of {} must be the id of a query, as system.queries shows it",
+            actions::KILL_QUERY
         ))
     })?;
     let stopped = call.shared.queries.cancel(id, &call.subject)?;
@@ -343,38 +408,7 @@ fn kill_query(call: &Call, body: &Bytes) -> Result<Bytes> {
 )]
 pub(crate) fn list_actions(call: Call, _: Empty) -> BoxFuture<'static, Result<Answers<ActionType>>> {
     call.named("ListActions");
-    let types = [
-        (
-            CREATE_PREPARED_STATEMENT,
-            "Plans an SQL statement; gives its handle and schema.",
-        ),
-        (CLOSE_PREPARED_STATEMENT, "Forgets a prepared statement."),
-        (
-            KILL_QUERY,
-            "Stops a query; the body is its id as system.queries shows it.",
-        ),
-        (
-            actions::SET,
-            "Sets options of the session, which is a cookie of the answer.",
-        ),
-        (actions::GET, "Tells the options that apply to calls."),
-        (actions::CLOSE, "Ends the session."),
-        (
-            BEGIN_TRANSACTION,
-            "Begins a transaction: what is ingested and inserted in it waits for its end.",
-        ),
-        (
-            END_TRANSACTION,
-            "Commits a transaction, each dataset in one step, or rolls it back.",
-        ),
-    ]
-    .map(|(name, description)| {
-        Ok(ActionType {
-            r#type: name.to_owned(),
-            description: description.to_owned(),
-        })
-    });
-    std::future::ready(Ok(stream::iter(types).boxed())).boxed()
+    std::future::ready(Ok(stream::iter(actions::offered().map(Ok)).boxed())).boxed()
 }
 
 /// A method of Flight that this gateway does not offer.
@@ -390,8 +424,8 @@ fn described(descriptor: &FlightDescriptor) -> Result<Command> {
             "the descriptor's command is empty: send a Flight SQL command, such as CommandStatementQuery with the SQL text",
         )),
         DescriptorType::Path => Err(Error::invalid_argument(
-            "descriptors with a path are not used here: read a dataset with CommandStatementQuery (SELECT * FROM ...), and \
-             add rows to it with CommandStatementIngest, as adbc_ingest() does",
+            "a descriptor with a path can be read with GetFlightInfo only: add rows with CommandStatementIngest, as \
+             adbc_ingest() does",
         )),
         DescriptorType::Unknown => Err(Error::invalid_argument(
             "the descriptor has no type: send a command descriptor with a Flight SQL command",

@@ -17,7 +17,7 @@ mod tests;
 pub(crate) use message::{MessageEncoder, StreamMessage, has_dictionaries};
 pub(crate) use pack::{Packer, split};
 pub(crate) use size::{Dictionaries, RowSizes, array_bytes};
-pub(crate) use stream::{StreamTimes, encode_stream};
+pub(crate) use stream::{StreamTimes, encode_and_keep, encode_stream, record_stream};
 
 /// Sizes of messages with rows, in bytes of encoded rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use crate::encode::StreamTimes;
 use crate::parameters::BoundParameters;
 use crate::plan_cache::PlanCache;
 use crate::queries::{Queries, ResultLimits};
+use crate::spool::{Spool, SpoolOptions};
 use crate::{Authenticator, FlightEndpoint, MessageLimits, Sessions, TicketKey};
 
 /// Limits and times of a gateway.
@@ -52,6 +53,10 @@ pub struct FlightOptions {
     pub cached_plans: usize,
     /// How long they are kept; also how long a revoked permission still works for a ticket that was handed out before.
     pub cached_plan_age: Duration,
+    /// Results of about so many bytes and more have several endpoints for clients that are known to read in parallel.
+    pub divided_from: u64,
+    /// Answers that are kept.
+    pub spool: Spool,
 }
 
 impl FlightOptions {
@@ -76,6 +81,8 @@ impl FlightOptions {
             max_result_bytes: None,
             cached_plans: 256,
             cached_plan_age: Duration::from_secs(10),
+            divided_from: 64 * 1024 * 1024,
+            spool: Spool::new(SpoolOptions::default()),
         }
     }
 
@@ -105,6 +112,7 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) options: FlightOptions,
     pub(crate) plans: PlanCache,
+    pub(crate) spool: Spool,
     /// Values for clients that do not take the handle which a bind answers with.
     pub(crate) bound: BoundParameters,
     pub(crate) queries: Queries,
@@ -122,6 +130,7 @@ impl FlightGateway {
     /// A gateway that plans and runs with `planner` on behalf of whom `authenticator` recognizes.
     pub fn new(planner: Planner, authenticator: Arc<dyn Authenticator>, options: FlightOptions) -> Self {
         let (queries, admission) = (options.queries.clone(), Admission::new(options.admission));
+        let spool = options.spool.clone();
         let plans = PlanCache::new(options.cached_plans, options.cached_plan_age);
         Self {
             shared: Arc::new(Shared {
@@ -129,6 +138,7 @@ impl FlightGateway {
                 authenticator,
                 options,
                 plans,
+                spool,
                 bound: BoundParameters::new(MAX_REMEMBERED_BYTES, REMEMBERED_FOR),
                 queries,
                 admission,

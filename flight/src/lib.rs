@@ -24,11 +24,13 @@ mod plan_cache;
 mod queries;
 mod service;
 mod session;
+mod spool;
 mod status;
 mod task_stream;
 #[cfg(test)]
 mod testing;
 mod ticket;
+mod wishes;
 mod web;
 mod wire;
 
@@ -40,6 +42,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use gateway::{FlightGateway, FlightOptions, tune};
 pub use queries::{ActiveQuery, Meter, Origin, Queries, QueryId, QueryRecord, QueryState};
 pub use session::{SessionInfo, Sessions};
+pub use spool::{Spool, SpoolOptions, SpooledAnswer};
 pub use ticket::TicketKey;
 pub use web::{Web, WebLayer, WebOrigins};
 pub use wire::{Compression, WireProfile};

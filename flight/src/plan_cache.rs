@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use jetway_planner::Statement;
 
-use crate::ticket::TicketTag;
+use crate::queries::QueryId;
 
-/// A few plans by the signature of their tickets. A miss costs a second planning and nothing else: the ticket says all.
+/// A few plans by their queries; all tickets of a query share one. A miss costs a second planning and nothing else: the ticket says all.
 ///
 /// Entries are young on purpose. Permission was checked when the plan was made, so the age of an entry is how long a
 /// permission that is taken away still works for tickets that were handed out before.
@@ -21,9 +21,9 @@ pub(crate) struct PlanCache {
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_tag: HashMap<TicketTag, (Instant, Statement)>,
+    by_query: HashMap<QueryId, (Instant, Statement)>,
     // In the order of insertion, which is the order of age.
-    order: VecDeque<(Instant, TicketTag)>,
+    order: VecDeque<(Instant, QueryId)>,
 }
 
 impl PlanCache {
@@ -35,34 +35,34 @@ impl PlanCache {
         }
     }
 
-    pub(crate) fn insert(&self, tag: TicketTag, statement: Statement) {
+    pub(crate) fn insert(&self, query: QueryId, statement: Statement) {
         let now = Instant::now();
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.evict(self.capacity.saturating_sub(1), now, self.max_age);
         if self.capacity > 0 {
-            entries.by_tag.insert(tag, (now, statement));
-            entries.order.push_back((now, tag));
+            entries.by_query.insert(query, (now, statement));
+            entries.order.push_back((now, query));
         }
     }
 
     /// The plan of a ticket, if it is there and young enough. It stays, because a client may fetch twice.
-    pub(crate) fn get(&self, tag: &TicketTag) -> Option<Statement> {
+    pub(crate) fn get(&self, query: &QueryId) -> Option<Statement> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let (made, statement) = entries.by_tag.get(tag)?;
+        let (made, statement) = entries.by_query.get(query)?;
         (made.elapsed() <= self.max_age).then(|| statement.clone())
     }
 }
 
 impl Entries {
     fn evict(&mut self, keep: usize, now: Instant, max_age: Duration) {
-        while let Some(&(made, tag)) = self.order.front() {
+        while let Some(&(made, query)) = self.order.front() {
             if self.order.len() <= keep && now.duration_since(made) <= max_age {
                 break;
             }
             self.order.pop_front();
-            // The same ticket may have been sealed again within the second; its younger plan stays.
-            if self.by_tag.get(&tag).is_some_and(|(of, _)| *of == made) {
-                self.by_tag.remove(&tag);
+            // The query may have been planned again; its younger plan stays.
+            if self.by_query.get(&query).is_some_and(|(of, _)| *of == made) {
+                self.by_query.remove(&query);
             }
         }
     }

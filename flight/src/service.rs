@@ -72,17 +72,11 @@ impl FlightService for FlightGateway {
     }
 
     async fn list_flights(&self, request: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
-        serve(&self.shared, "ListFlights", request, |_, _| {
-            command::not_offered("ListFlights")
-        })
-        .await
+        serve(&self.shared, "ListFlights", request, command::list_flights).await
     }
 
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<PollInfo> {
-        serve(&self.shared, "PollFlightInfo", request, |_, _| {
-            command::not_offered("PollFlightInfo")
-        })
-        .await
+        serve(&self.shared, "PollFlightInfo", request, command::poll).await
     }
 
     async fn do_exchange(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoExchangeStream> {

@@ -27,7 +27,7 @@ mod registry;
 mod tests;
 
 pub(crate) use cookie::{HEADER, Session, clear_cookie};
-pub(crate) use options::{NAMES, Options, Refusal};
+pub(crate) use options::{Endpoints, NAMES, Options, Refusal};
 pub use registry::{SessionInfo, Sessions};
 
 /// Start of the headers that set an option for one call.

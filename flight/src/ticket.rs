@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use jetway_odf::identity::{DatasetId, Multihash};
-use jetway_planner::{Pin, Query, SessionOptions, Subject, TransactionId};
+use jetway_planner::{Part, Pin, Query, SessionOptions, Subject, TransactionId};
 use prost::Message;
-use ring::hmac;
+use ring::{digest, hmac};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::queries::QueryId;
@@ -94,6 +94,8 @@ pub(crate) enum Purpose {
     Session = 3,
     /// Adding to a transaction, and ending it.
     Transaction = 4,
+    /// Asking how far a query is that runs in the background.
+    Poll = 8,
 }
 
 /// A statement on its way between two calls.
@@ -113,10 +115,21 @@ pub(crate) struct Ticket {
     pub(crate) pins: Vec<Pin>,
     /// How rows look on the wire.
     pub(crate) profile: WireProfile,
+    /// Which of the rows it is for; all of them unless set.
+    pub(crate) part: Option<TicketPart>,
     /// Whom it was given to.
     pub(crate) account: String,
     /// The first moment at which it is worth nothing.
     pub(crate) expires: SystemTime,
+}
+
+/// Some of the rows of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TicketPart {
+    /// Those that are made of some rows of a dataset.
+    Rows(Part),
+    /// Those in some messages of an answer that is kept. `to` is the first message that is not meant.
+    Messages { run: QueryId, from: u64, to: u64 },
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -142,6 +155,20 @@ struct Contents {
     id: Vec<u8>,
     #[prost(bytes = "vec", optional, tag = "15")]
     transaction: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "20")]
+    rows: Option<RangeContents>,
+    #[prost(message, optional, tag = "21")]
+    messages: Option<RangeContents>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RangeContents {
+    #[prost(uint64, tag = "1")]
+    from: u64,
+    #[prost(uint64, tag = "2")]
+    to: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    run: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -163,11 +190,37 @@ struct PinContents {
 impl Ticket {
     /// Encodes and signs it.
     pub(crate) fn seal(&self, key: &TicketKey, purpose: Purpose) -> (Bytes, TicketTag) {
+        key.seal(purpose, &self.contents())
+    }
+
+    /// Digest of all that the rows depend on. If the statement gives other rows at each run, that is this run alone.
+    pub(crate) fn fingerprint(&self, repeatable: bool) -> [u8; 32] {
+        let mut contents = self.contents();
+        contents.expires = 0;
+        contents.messages = None;
+        if repeatable {
+            contents.id.clear();
+        }
+        contents.account.make_ascii_lowercase();
+        let mut print = [0; 32];
+        let digest = digest::digest(&digest::SHA256, &contents.encode_to_vec());
+        for (to, from) in print.iter_mut().zip(digest.as_ref()) {
+            *to = *from;
+        }
+        print
+    }
+
+    fn contents(&self) -> Contents {
         let (sql, substrait) = match &self.query {
             Query::Sql(text) => (Some(text.clone()), None),
             Query::Substrait(plan) => (None, Some(plan.clone())),
         };
-        let contents = Contents {
+        let (rows, messages) = match self.part {
+            None => (None, None),
+            Some(TicketPart::Rows(Part { first, last })) => (Some(RangeContents::new(first, last, Vec::new())), None),
+            Some(TicketPart::Messages { run, from, to }) => (None, Some(RangeContents::new(from, to, run.to_bytes()))),
+        };
+        Contents {
             sql,
             substrait,
             parameters: self.parameters.clone(),
@@ -185,8 +238,9 @@ impl Ticket {
             profile: self.profile.to_bits(),
             account: self.account.clone(),
             expires: unix_seconds(self.expires),
-        };
-        key.seal(purpose, &contents)
+            rows,
+            messages,
+        }
     }
 
     /// Checks that we signed it for this purpose, that it is the subject's and that it is not too old.
@@ -197,6 +251,35 @@ impl Ticket {
         subject: &Subject,
         now: SystemTime,
     ) -> Result<(Self, TicketTag)> {
+        let (ticket, tag) = Self::read(bytes, key, purpose)?;
+        ticket.check_owner(subject)?;
+        if now < ticket.expires {
+            return Ok((ticket, tag));
+        }
+        Err(Error::new(
+            ErrorKind::Expired,
+            match purpose {
+                Purpose::Fetch => "this ticket has expired: run the query again",
+                Purpose::Prepared | Purpose::Session => "this prepared statement has expired: prepare it again",
+                Purpose::Transaction => "this transaction has expired: begin a new one for what was not committed",
+                Purpose::Poll => "this query was not asked after for too long: poll from the beginning",
+            },
+        ))
+    }
+
+    /// Refuses those to whom it was not given.
+    pub(crate) fn check_owner(&self, subject: &Subject) -> Result<()> {
+        if self.account.eq_ignore_ascii_case(subject.name().as_str()) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::PermissionDenied,
+            "this ticket, prepared statement or transaction belongs to another account: use one of your own",
+        ))
+    }
+
+    /// Checks that we signed it for this purpose, and nothing else.
+    pub(crate) fn read(bytes: &[u8], key: &TicketKey, purpose: Purpose) -> Result<(Self, TicketTag)> {
         let bad = || {
             Error::invalid_argument(match purpose {
                 Purpose::Fetch => {
@@ -204,29 +287,14 @@ impl Ticket {
                 }
                 Purpose::Prepared | Purpose::Session => "this is no prepared statement of this node: prepare it again",
                 Purpose::Transaction => "this is no transaction of this node: begin one",
+                Purpose::Poll => "this is no query of this node: poll from the beginning",
             })
         };
         let (contents, tag) = key.open(purpose, bytes).ok_or_else(bad)?;
         let contents = Contents::decode(contents).map_err(|_| bad())?;
-        if !contents.account.eq_ignore_ascii_case(subject.name().as_str()) {
-            return Err(Error::new(
-                ErrorKind::PermissionDenied,
-                "this ticket, prepared statement or transaction belongs to another account: use one of your own",
-            ));
-        }
         let expires = UNIX_EPOCH
             .checked_add(Duration::from_secs(contents.expires))
             .ok_or_else(bad)?;
-        if now >= expires {
-            return Err(Error::new(
-                ErrorKind::Expired,
-                match purpose {
-                    Purpose::Fetch => "this ticket has expired: run the query again",
-                    Purpose::Prepared | Purpose::Session => "this prepared statement has expired: prepare it again",
-                    Purpose::Transaction => "this transaction has expired: begin a new one for what was not committed",
-                },
-            ));
-        }
         let pins = contents
             .pins
             .iter()
@@ -238,7 +306,21 @@ impl Ticket {
             (None, Some(plan)) => Query::Substrait(plan),
             _ => return Err(bad()),
         };
+        let part = match (contents.rows, contents.messages) {
+            (None, None) => None,
+            (Some(rows), None) => Some(TicketPart::Rows(Part {
+                first: rows.from,
+                last: rows.to,
+            })),
+            (None, Some(messages)) => Some(TicketPart::Messages {
+                run: QueryId::from_bytes(&messages.run).ok_or_else(bad)?,
+                from: messages.from,
+                to: messages.to,
+            }),
+            _ => return Err(bad()),
+        };
         let ticket = Self {
+            part,
             query,
             parameters: contents.parameters,
             session: contents.session.map(SessionContents::open).unwrap_or_default(),
@@ -253,6 +335,12 @@ impl Ticket {
             expires,
         };
         Ok((ticket, tag))
+    }
+}
+
+impl RangeContents {
+    fn new(from: u64, to: u64, run: Vec<u8>) -> Self {
+        Self { from, to, run }
     }
 }
 

@@ -39,8 +39,6 @@ pub(super) fn action(name: &str) -> Error {
         "BeginSavepoint" | "EndSavepoint" => {
             "a transaction has no savepoints: commit what is to stay, and begin another transaction"
         }
-        "CancelQuery" | "CancelFlightInfo" => "to stop a query, cancel the call that reads its rows",
-        "RenewFlightEndpoint" => "run the query again for a new ticket",
         "CreatePreparedSubstraitPlan" => "prepare SQL with CreatePreparedStatement",
         _ => "ListActions tells which actions there are",
     };
@@ -50,9 +48,7 @@ pub(super) fn action(name: &str) -> Error {
 /// A method of Flight that is not there.
 pub(super) fn method(name: &str) -> Error {
     let advice = match name {
-        "ListFlights" => "list tables with CommandGetTables",
-        "PollFlightInfo" => "GetFlightInfo answers at once, since it plans and does not run",
-        "DoExchange" => "read with DoGet and write with DoPut",
+        "DoExchange" => "it is reserved for engines; read with DoGet and write with DoPut",
         _ => "use the commands of Flight SQL",
     };
     Error::unimplemented(format!("{name} is not offered: {advice}"))

@@ -52,6 +52,7 @@ pub(super) async fn create_query(call: &Call, query: Query) -> Result<Bytes> {
     let options = &call.shared.options;
     let handle = Ticket {
         query: request.query,
+        part: None,
         parameters: None,
         session: request.session,
         id: QueryId::NONE,
@@ -167,7 +168,7 @@ pub(super) async fn bind(
 }
 
 /// What a handle asks for, with the values that are bound to it.
-fn request(call: &Call, handle: &[u8]) -> Result<PlanRequest> {
+pub(super) fn request(call: &Call, handle: &[u8]) -> Result<PlanRequest> {
     let (ticket, tag) = open(call, handle)?;
     let values = ticket.parameters.or_else(|| call.shared.bound.get(&tag));
     let values = values.as_ref().map(parameters::decode).transpose()?;

@@ -23,6 +23,7 @@ pub(super) fn begin(call: &Call) -> Result<Bytes> {
         ));
     }
     let token = Ticket {
+        part: None,
         query: Query::Sql(String::new()),
         parameters: None,
         session: SessionOptions::default(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
@@ -17,6 +18,12 @@ impl QueryId {
 
     /// For what is signed like a query, but is none.
     pub(crate) const NONE: Self = Self(Uuid::nil());
+
+    /// When it was made.
+    pub(crate) fn made(self) -> SystemTime {
+        let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |time| time.to_unix());
+        UNIX_EPOCH + Duration::new(seconds, nanos)
+    }
 
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         self.0.as_bytes().to_vec()

@@ -9,7 +9,7 @@ use prost::Message;
 use super::protocol::{
     CloseResult, CloseStatus, ErrorValue, GetResult, OptionError, OptionValue, SetRequest, SetResult, Value, decode,
 };
-use super::{Options, Refusal, Session, clear_cookie};
+use super::{Endpoints, Options, Refusal, Session, clear_cookie};
 use crate::call::Call;
 use crate::wire::Preset;
 use crate::{Error, Result};
@@ -88,7 +88,7 @@ pub(crate) fn get(call: &Call) -> Bytes {
     for (name, value) in call.options.entries() {
         put(name, value);
     }
-    if let Some(number) = call.options.endpoints {
+    if let Some(Endpoints::Count(number)) = call.options.endpoints {
         let value = Some(Value::Int64(i64::from(number)));
         options.insert("endpoints".to_owned(), OptionValue { value });
     }

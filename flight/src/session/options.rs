@@ -26,11 +26,29 @@ pub(crate) struct Options {
     /// How rows look on the wire.
     pub(crate) profile: ProfileChoice,
     /// Into how many endpoints a result is divided at most.
-    pub(crate) endpoints: Option<u32>,
+    pub(crate) endpoints: Option<Endpoints>,
     /// Whether results are kept by the node until they are fetched.
     pub(crate) spool: Option<bool>,
     /// How long a statement may run. Zero means as long as the node allows.
     pub(crate) statement_timeout: Option<Duration>,
+}
+
+/// Into how many endpoints an answer is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoints {
+    /// As many as suit this node, also when the answer is small.
+    Auto,
+    /// About so many.
+    Count(u32),
+}
+
+impl Endpoints {
+    fn name(self) -> String {
+        match self {
+            Self::Auto => "auto".to_owned(),
+            Self::Count(number) => number.to_string(),
+        }
+    }
 }
 
 /// Why an option was not set.
@@ -97,19 +115,20 @@ impl Options {
             "exotic" => put(&mut profile.exotic, value, |value| {
                 choice(value, "keep", "cast", "cast or keep")
             }),
-            "endpoints" => put(&mut self.endpoints, value.filter(|value| *value != "auto"), |value| {
-                let number = value.parse().ok();
-                number
-                    .filter(|number| (1..=MAX_ENDPOINTS).contains(number))
-                    .ok_or("auto or a number from 1 to 256")
+            "endpoints" => put(&mut self.endpoints, value, |value| {
+                if value == "auto" {
+                    return Ok(Endpoints::Auto);
+                }
+                let number = value.parse().ok().filter(|number| (1..=MAX_ENDPOINTS).contains(number));
+                number.map(Endpoints::Count).ok_or("auto or a number from 1 to 256")
             }),
             "spool" => put(
                 &mut self.spool,
                 value.filter(|value| *value != "auto"),
                 |value| match value {
-                    "on" | "true" => Ok(true),
-                    "off" | "false" => Ok(false),
-                    _ => Err("auto, on or off"),
+                    "on" | "true" | "always" => Ok(true),
+                    "off" | "false" | "never" => Ok(false),
+                    _ => Err("auto, on (always) or off (never)"),
                 },
             ),
             "statement_timeout" => put(&mut self.statement_timeout, value, duration),
@@ -134,7 +153,7 @@ impl Options {
             ),
             ("unsigned", kept(profile.unsigned, "widen")),
             ("exotic", kept(profile.exotic, "cast")),
-            ("endpoints", self.endpoints.map(|number| number.to_string())),
+            ("endpoints", self.endpoints.map(Endpoints::name)),
             ("spool", self.spool.map(|on| (if on { "on" } else { "off" }).to_owned())),
             (
                 "statement_timeout",

@@ -173,6 +173,8 @@ pub(crate) struct Node {
     pub(crate) staging: ScratchStore,
     /// The first replica's.
     pub(crate) planner: Planner,
+    /// Of the first replica.
+    pub(crate) spool: jetway_flight::Spool,
     late: Arc<Mutex<Duration>>,
 }
 
@@ -191,6 +193,7 @@ impl Node {
         let staging = ScratchStore::open("memory:", &RepositoryOptions::default())
             .await
             .unwrap();
+        let mut spools = Vec::new();
         for _ in 0..2 {
             let late = Arc::clone(&late);
             let clock = Clock::from_fn(move || chrono::Utc::now() + *late.lock().unwrap());
@@ -203,6 +206,7 @@ impl Node {
             planners.push(planner.clone());
             let mut options = FlightOptions::new(TicketKey::new(&[3; 32]).unwrap());
             options.clock = clock;
+            spools.push(options.spool.clone());
             let gateway = FlightGateway::new(planner, Arc::new(Door), options);
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             addresses.push(listener.local_addr().unwrap());
@@ -218,6 +222,7 @@ impl Node {
             other_replica: addresses[1],
             staging,
             planner: planners.swap_remove(0),
+            spool: spools.remove(0),
             late,
         }
     }

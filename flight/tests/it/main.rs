@@ -8,6 +8,7 @@
 mod access;
 mod fixture;
 mod ingest;
+mod flow;
 mod listing;
 mod prepared;
 mod query;

@@ -177,14 +177,6 @@ async fn mistakes_have_their_codes_and_say_what_to_do() {
         status.code() == Code::InvalidArgument && status.message().contains("Flight SQL"),
         "{status}"
     );
-    let status = raw
-        .poll_flight_info(authorized(describe("SELECT 1")))
-        .await
-        .unwrap_err();
-    assert!(
-        status.code() == Code::Unimplemented && status.message().contains("GetFlightInfo"),
-        "{status}"
-    );
 }
 
 /// Many messages, none too large, all rows in order.
