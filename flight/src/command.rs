@@ -12,7 +12,9 @@ use arrow_flight::sql::{
     CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTables, CommandGetXdbcTypeInfo, CommandPreparedStatementQuery,
     CommandStatementQuery,
 };
-use arrow_flight::{Action, ActionType, Criteria, Empty, FlightDescriptor, FlightInfo, PollInfo, PutResult, SchemaResult, Ticket};
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightDescriptor, FlightInfo, PollInfo, PutResult, SchemaResult, Ticket,
+};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};

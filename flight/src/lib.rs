@@ -30,9 +30,9 @@ mod task_stream;
 #[cfg(test)]
 mod testing;
 mod ticket;
-mod wishes;
 mod web;
 mod wire;
+mod wishes;
 
 pub use admission::AdmissionOptions;
 pub use auth::{Authenticator, Login};

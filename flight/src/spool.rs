@@ -157,7 +157,10 @@ impl Spool {
     pub fn snapshot(&self) -> Vec<SpooledAnswer> {
         let kept = self.kept();
         let complete = kept.complete.values().map(|slot| &slot.answer);
-        complete.chain(kept.running.values()).map(|answer| answer.shown()).collect()
+        complete
+            .chain(kept.running.values())
+            .map(|answer| answer.shown())
+            .collect()
     }
 
     /// The complete answer for a key, or one that is being recorded in the background.
@@ -175,7 +178,11 @@ impl Spool {
     fn peek(&self, key: &Key) -> Option<Arc<Answer>> {
         let mut kept = self.kept();
         kept.expire(self.shared.options.lifetime);
-        let running = || kept.running.values().find(|answer| answer.key() == key && !answer.has_failed());
+        let running = || {
+            kept.running
+                .values()
+                .find(|answer| answer.key() == key && !answer.has_failed())
+        };
         if !kept.complete.contains_key(key) {
             return running().cloned();
         }
@@ -295,7 +302,11 @@ impl Kept {
     /// Drops what nobody read for too long.
     fn expire(&mut self, lifetime: Duration) {
         while let Some((&used, &key)) = self.by_use.iter().next() {
-            if self.complete.get(&key).is_some_and(|slot| slot.at.elapsed() <= lifetime) {
+            if self
+                .complete
+                .get(&key)
+                .is_some_and(|slot| slot.at.elapsed() <= lifetime)
+            {
                 break;
             }
             self.by_use.remove(&used);
@@ -310,5 +321,8 @@ fn count(bytes: u64) -> f64 {
 }
 
 fn io(what: &str, error: std::io::Error) -> Error {
-    Error::internal(format!("the spool {what}; see whether its folder is writable and has room")).with_source(error)
+    Error::internal(format!(
+        "the spool {what}; see whether its folder is writable and has room"
+    ))
+    .with_source(error)
 }

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_planner::{Part, Pin, Query, SessionOptions, Subject, TransactionId};
 use prost::Message;
-use ring::{digest, hmac};
 use ring::rand::{SecureRandom, SystemRandom};
+use ring::{digest, hmac};
 
 use crate::queries::QueryId;
 use crate::{Error, ErrorKind, Result, WireProfile};

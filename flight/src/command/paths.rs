@@ -52,7 +52,10 @@ pub(super) async fn list(call: Call, criteria: Criteria) -> Result<Answers<Fligh
 fn info(table: &TableEntry, schema: &arrow::datatypes::Schema) -> Result<FlightInfo> {
     Ok(FlightInfo {
         schema: schema_bytes(schema)?,
-        flight_descriptor: Some(FlightDescriptor::new_path(vec![table.account.clone(), table.name.clone()])),
+        flight_descriptor: Some(FlightDescriptor::new_path(vec![
+            table.account.clone(),
+            table.name.clone(),
+        ])),
         total_records: -1,
         total_bytes: -1,
         ..FlightInfo::default()

@@ -36,7 +36,9 @@ pub(super) async fn go_on(call: &Call, handle: &[u8], descriptor: FlightDescript
     let options = &call.shared.options;
     let (mut ticket, _) = Ticket::open(handle, &options.ticket_key, Purpose::Poll, &call.subject, call.now())?;
     let Some(TicketPart::Messages { run, from: told, .. }) = ticket.part.take() else {
-        return Err(Error::invalid_argument("this is no query that was polled: poll from the beginning"));
+        return Err(Error::invalid_argument(
+            "this is no query that was polled: poll from the beginning",
+        ));
     };
     let statement = statement::planned(call, &ticket).await?;
     let key = ticket.fingerprint(statement.is_repeatable());
@@ -81,16 +83,16 @@ pub(super) fn record(
     let (first, empty) = ends(ticket, &schema)?;
     let rows = statement::execute(call, statement, ticket, active);
     let (profile, limits) = (ticket.profile, call.shared.options.messages);
-    Ok(call.shared.spool.record(key, &ticket.account, first, empty, move |recorder| {
-        record_stream(schema, rows, profile, limits, recorder)
-    }))
+    Ok(call
+        .shared
+        .spool
+        .record(key, &ticket.account, first, empty, move |recorder| {
+            record_stream(schema, rows, profile, limits, recorder)
+        }))
 }
 
 /// The message of a schema, and one without rows if that can stand anywhere: rows with dictionaries come after those.
-pub(super) fn ends(
-    ticket: &Ticket,
-    schema: &SchemaRef,
-) -> Result<(StreamMessage, Option<StreamMessage>)> {
+pub(super) fn ends(ticket: &Ticket, schema: &SchemaRef) -> Result<(StreamMessage, Option<StreamMessage>)> {
     let mut encoder = MessageEncoder::new(ticket.profile, Arc::clone(schema))?;
     let first = encoder.schema();
     if has_dictionaries(schema) {
@@ -126,7 +128,11 @@ async fn tell(
         // A ticket for all of it is good wherever and whenever.
         parts.push(None);
     } else {
-        let last = if is_complete { messages } else { messages - messages % CHUNK };
+        let last = if is_complete {
+            messages
+        } else {
+            messages - messages % CHUNK
+        };
         parts.extend((0..last).step_by(CHUNK).map(|from| {
             Some(TicketPart::Messages {
                 run: answer.run(),
@@ -138,8 +144,16 @@ async fn tell(
     let told = parts.len() as u64;
     let info = info::query(call, ticket, &planned.statement, parts, descriptor)?;
     let info = FlightInfo {
-        total_records: if is_complete { i64::try_from(rows).unwrap_or(-1) } else { -1 },
-        total_bytes: if is_complete { i64::try_from(answer.bytes()).unwrap_or(-1) } else { -1 },
+        total_records: if is_complete {
+            i64::try_from(rows).unwrap_or(-1)
+        } else {
+            -1
+        },
+        total_bytes: if is_complete {
+            i64::try_from(answer.bytes()).unwrap_or(-1)
+        } else {
+            -1
+        },
         ..info
     };
     call.shared.plans.insert(ticket.id, planned.statement.clone());

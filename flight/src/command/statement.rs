@@ -226,7 +226,16 @@ pub(super) async fn fetch(call: &Call, handle: &[u8]) -> Result<BoxStream<'stati
     };
     let meter = active.meter();
     let rows = execute(call, statement, &ticket, active);
-    Ok(encode_and_keep(schema, rows, ticket.profile, options.messages, times, Some(meter), recorder).boxed())
+    Ok(encode_and_keep(
+        schema,
+        rows,
+        ticket.profile,
+        options.messages,
+        times,
+        Some(meter),
+        recorder,
+    )
+    .boxed())
 }
 
 /// The answer that is kept for a ticket, and which of its messages to send.
@@ -291,6 +300,8 @@ fn index(number: u64) -> usize {
 fn gone(what: &str) -> Error {
     Error::new(
         ErrorKind::Expired,
-        format!("this node does not keep {what} any more, or never did: run the query again and read from the beginning"),
+        format!(
+            "this node does not keep {what} any more, or never did: run the query again and read from the beginning"
+        ),
     )
 }

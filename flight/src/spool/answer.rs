@@ -62,7 +62,13 @@ pub(super) enum Content {
 }
 
 impl Answer {
-    pub(super) fn new(spool: &Spool, key: Key, account: &str, schema: StreamMessage, heartbeat: Option<StreamMessage>) -> Self {
+    pub(super) fn new(
+        spool: &Spool,
+        key: Key,
+        account: &str,
+        schema: StreamMessage,
+        heartbeat: Option<StreamMessage>,
+    ) -> Self {
         Self {
             room: Arc::clone(&spool.shared.room),
             run: QueryId::unique(),

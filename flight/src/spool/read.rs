@@ -34,7 +34,11 @@ impl Answer {
         if let Some(messages) = self.in_memory(&reading.messages) {
             let answer = Arc::clone(self);
             // The answer is in use until the last message is out.
-            return stream::iter(messages).inspect_ok(move |_| { let _ = &answer; }).boxed();
+            return stream::iter(messages)
+                .inspect_ok(move |_| {
+                    let _ = &answer;
+                })
+                .boxed();
         }
         let answer = Arc::clone(self);
         let lost = |lost| Error::internal("the task that reads the spool died").with_source(lost);
@@ -135,7 +139,9 @@ impl Reader {
                     self.send(message).await?;
                 }
                 Content::File { at, header, body } => {
-                    let follows = group.last().is_none_or(|(last, head, rest)| last + (head + rest) as u64 == at);
+                    let follows = group
+                        .last()
+                        .is_none_or(|(last, head, rest)| last + (head + rest) as u64 == at);
                     if !follows || bytes + header + body > READ_BYTES {
                         self.send_group(std::mem::take(&mut group)).await?;
                         bytes = 0;
@@ -189,6 +195,9 @@ impl Reader {
 fn stalled(time: Duration) -> Error {
     Error::new(
         ErrorKind::DeadlineExceeded,
-        format!("the client took no rows for {} seconds; read on with jetway-resume-from", time.as_secs()),
+        format!(
+            "the client took no rows for {} seconds; read on with jetway-resume-from",
+            time.as_secs()
+        ),
     )
 }

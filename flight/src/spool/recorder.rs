@@ -199,9 +199,7 @@ impl Recorder {
 }
 
 /// Runs what waits for a disk on a thread for that.
-pub(super) async fn off_the_network<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
+pub(super) async fn off_the_network<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::internal("a thread of the spool died").with_source(error))?
 }

@@ -14,7 +14,10 @@ const TIMES: StreamTimes = StreamTimes {
 fn message(number: usize, bytes: usize) -> StreamMessage {
     StreamMessage {
         header: Bytes::from(format!("message {number}")),
-        body: vec![Bytes::from(vec![number as u8; bytes / 2]), Bytes::from(vec![7; bytes / 2])],
+        body: vec![
+            Bytes::from(vec![number as u8; bytes / 2]),
+            Bytes::from(vec![7; bytes / 2]),
+        ],
     }
 }
 
@@ -27,7 +30,10 @@ fn schema() -> StreamMessage {
 
 fn text(messages: &[StreamMessage]) -> Vec<(String, Vec<u8>)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    messages.iter().map(|message| (text(&message.header), message.body.concat())).collect()
+    messages
+        .iter()
+        .map(|message| (text(&message.header), message.body.concat()))
+        .collect()
 }
 
 async fn read(answer: &Arc<Answer>, messages: std::ops::Range<usize>) -> Result<Vec<StreamMessage>> {
@@ -74,7 +80,10 @@ async fn what_is_kept_comes_back() {
         assert!(text(&read(&answer, 7..19).await.unwrap()) == text(&some));
         assert_eq!(read(&answer, 40..usize::MAX).await.unwrap().len(), 1);
         let shown = spool.snapshot().remove(0);
-        assert_eq!((shown.rows, shown.is_complete, shown.account.as_str()), (40, true, "alice"));
+        assert_eq!(
+            (shown.rows, shown.is_complete, shown.account.as_str()),
+            (40, true, "alice")
+        );
         assert!(shown.memory + shown.disk >= 40_000);
         assert!(shown.memory <= largest_in_memory);
         drop((answer, spool));
@@ -159,7 +168,10 @@ async fn files_of_an_earlier_process_are_removed() {
         ..SpoolOptions::default()
     })
     .unwrap();
-    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["other"]);
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -17,7 +17,10 @@ fn noon() -> SystemTime {
 fn ticket(sql: &str) -> Ticket {
     Ticket {
         query: Query::Sql(sql.to_owned()),
-        part: Some(TicketPart::Rows(Part { first: 3, last: u64::MAX })),
+        part: Some(TicketPart::Rows(Part {
+            first: 3,
+            last: u64::MAX,
+        })),
         parameters: Some(Bytes::from_static(b"values")),
         session: SessionOptions {
             schema: Some("bob".to_owned()),

@@ -7,8 +7,8 @@
 
 mod access;
 mod fixture;
-mod ingest;
 mod flow;
+mod ingest;
 mod listing;
 mod prepared;
 mod query;
