@@ -1,6 +1,7 @@
 """What the end-to-end tests share: one node for all that do not harm it, and fresh ones for those that do."""
 
 import dataclasses
+import os
 import pathlib
 import re
 import sys
@@ -16,6 +17,10 @@ import client_wheel  # noqa: E402, F401
 import nycflights  # noqa: E402
 from jetway_node import ADMIN, PASSWORD, Node  # noqa: E402
 from flight_sql import RawFlight  # noqa: E402
+
+
+# Superset is installed by `cargo xtask test --all` alone.
+collect_ignore = [] if os.environ.get("JETWAY_TEST_SUPERSET") else ["test_superset.py"]
 
 
 @pytest.fixture(scope="session")

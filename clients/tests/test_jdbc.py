@@ -376,5 +376,5 @@ def test_the_example_runs_as_it_is(demo_node):
     assert [line for line in printed if not line.startswith("admin.")] == [
         "Delta Air Lines Inc.            23,067 flights,   3.9 minutes late",
         "Envoy Air                       16,928 flights,   9.3 minutes late",
-        "American Airlines Inc.          15,459 flights,  -1.4 minutes late",
+        "American Airlines Inc.          15,459 flights,  -1.3 minutes late",
     ]

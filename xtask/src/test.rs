@@ -14,7 +14,7 @@ use crate::maven;
 use crate::npm::Npm;
 use crate::process;
 use crate::python::Python;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, cache_dir};
 
 /// How many tests ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,7 +57,12 @@ pub(crate) fn run(workspace: &Workspace, all: bool, filter: Option<&str>) -> Res
 
     println!("Python tests");
     let [program] = compile::build(workspace, ["jetway"], Profile::Dev)?;
-    let clients = Clients { jdbc, javascript };
+    let superset = if all { Some(Superset::prepare(workspace)?) } else { None };
+    let clients = Clients {
+        jdbc,
+        javascript,
+        superset,
+    };
     let end_to_end = python_tests(workspace, &python, &clients, &program, all, filter)?;
 
     let total = rust.plus(end_to_end);
@@ -134,6 +139,24 @@ struct Clients {
     jdbc: PathBuf,
     /// The packages that the example in JavaScript names.
     javascript: Npm,
+    /// Only where all tests are wanted.
+    superset: Option<Superset>,
+}
+
+/// What the tests of Superset need. Its packages are installed by the example that starts it.
+#[derive(Debug)]
+struct Superset {
+    environment: PathBuf,
+    browser: Npm,
+}
+
+impl Superset {
+    fn prepare(workspace: &Workspace) -> Result<Self> {
+        Ok(Self {
+            environment: cache_dir()?.join("venv-superset"),
+            browser: Npm::prepare(workspace, "superset", "clients/tests/superset")?,
+        })
+    }
 }
 
 fn python_tests(
@@ -162,6 +185,11 @@ fn python_tests(
         .env("PYTHONDONTWRITEBYTECODE", "1");
     if all {
         command.env("JETWAY_TEST_LONG", "1");
+    }
+    if let Some(superset) = &clients.superset {
+        command
+            .env("JETWAY_TEST_SUPERSET", &superset.environment)
+            .env("JETWAY_TEST_PLAYWRIGHT", superset.browser.modules());
     }
     let status = command.status().context("cannot start pytest")?;
     let count = fs::read_to_string(&report).ok().as_deref().and_then(pytest_result);
