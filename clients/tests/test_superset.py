@@ -40,12 +40,14 @@ def superset(demo_node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = demo_node.node.uri.removeprefix("grpc://")
+    # What these tests import is none of Superset's business.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     program = subprocess.Popen(
         [
             *(sys.executable, EXAMPLE / "start.py", "--node", address, "--port", str(port)),
             *("--home", tmp_path_factory.mktemp("superset"), "--packages", os.environ["JETWAY_TEST_SUPERSET"]),
         ],
-        env={**os.environ, "JETWAY_TOKEN": demo_node.token, "PYTHONUNBUFFERED": "1"},
+        env={**clean, "JETWAY_TOKEN": demo_node.token, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         text=True,
     )
