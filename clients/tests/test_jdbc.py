@@ -76,6 +76,27 @@ def test_properties_that_the_node_does_not_know_do_no_harm(jdbc: Jdbc, node: Nod
     connection.close()
 
 
+@pytest.mark.covers("SetSessionOptions", client="JDBC", traps=[15])
+def test_the_property_catalog_opens_a_session(jdbc: Jdbc, node: Node):
+    connection = jdbc.connect(node.uri, user=ADMIN, password=PASSWORD, catalog="jetway")
+    assert connection.query("SELECT 1 AS one").dicts() == [{"one": "1"}]
+    # The driver closes such a connection twice, and its own second time fails: the node is not asked.
+    with pytest.raises(JdbcError, match="Channel shutdown invoked"):
+        connection.close()
+    with pytest.raises(JdbcError, match="nowhere"):
+        jdbc.connect(node.uri, user=ADMIN, password=PASSWORD, catalog="nowhere").query("SELECT 1")
+
+
+@pytest.mark.covers("SetSessionOptions", client="JDBC", traps=[15])
+def test_catalog_and_schema_are_set(jdbc: Jdbc, node: Node, keyed: str):
+    connection = jdbc.connect(node.uri, user=ADMIN, password=PASSWORD, schema=ADMIN)
+    assert connection.query(f"SELECT id FROM {keyed}").rows == [["1"]]
+    assert connection.call("setCatalog", value="jetway") == "jetway"
+    assert connection.call("setSchema", value=ADMIN) == ADMIN
+    assert connection.query(f"SELECT id FROM {keyed}").rows == [["1"]]
+    connection.close()
+
+
 # Browsing
 
 
@@ -264,6 +285,8 @@ PARAMETERS = [
     ("TEXT", "string", "Zürich 東京", "Zürich 東京"),
     ("BYTEA", "bytes", "00ff", "00ff"),
     ("DATE", "date", "1969-07-20", "1969-07-20"),
+    # The driver sends milliseconds, of whatever unit the parameter is (docs/clients.md).
+    ("TIMESTAMP(3)", "timestamp", "2024-02-29 12:00:00.123", "2024-02-29 12:00:00.123"),
 ]
 
 
@@ -315,6 +338,9 @@ TYPES = [
     ("arrow_cast(-7, 'Int8')", -6, "-7"),
     ("arrow_cast(-7, 'Int16')", 5, "-7"),
     ("arrow_cast(-7, 'Int32')", INTEGER, "-7"),
+    ("arrow_cast(200, 'UInt8')", 5, "200"),
+    ("arrow_cast(18446744073709551615, 'UInt64')", DECIMAL, "18446744073709551615"),
+    ("arrow_cast(0.5, 'Float16')", 6, "0.5"),
     ("9223372036854775807", BIGINT, "9223372036854775807"),
     ("arrow_cast(0.5, 'Float32')", 6, "0.5"),
     ("0.1", DOUBLE, "0.1"),
