@@ -88,7 +88,7 @@ class Test:
 
 def python_tests() -> Iterator[Test]:
     for path in sorted(HERE.rglob("test_*.py")):
-        module = ast.parse(path.read_text(), str(path))
+        module = Constants(path).visit(ast.parse(path.read_text(), str(path)))
         shared = tuple(covers(value) for value in module_marks(module))
         for node in ast.walk(module):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
@@ -96,6 +96,18 @@ def python_tests() -> Iterator[Test]:
                 if marks:
                     traps = frozenset(trap for _, _, found in marks for trap in found)
                     yield Test(f"{path.relative_to(ROOT)}::{node.name}", marks, traps)
+
+
+class Constants(ast.NodeTransformer):
+    """Puts the texts that a module names at its top, such as `ADBC = "ADBC Python"`, where their names are used."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        statements = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
+        texts = [(node.targets[0], node.value) for node in statements if isinstance(node.value, ast.Constant)]
+        self.values = {target.id: value for target, value in texts if isinstance(target, ast.Name)}
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+        return self.values.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
 
 def module_marks(module: ast.Module) -> Iterator[ast.expr]:

@@ -307,8 +307,8 @@ def test_two_columns_of_one_name(raw: RawFlight, table):
 
 @pytest.mark.covers("DoExchange", client="raw gRPC")
 def test_methods_of_flight_that_are_not_of_flight_sql(raw: RawFlight):
-    for name in ("DoAction", "ListFlights"):
-        call = raw.channel.unary_stream(flight_sql.SERVICE + name)
+    for name, message in (("DoAction", flight_sql.field(1, "Invented")), ("DoExchange", b"")):
+        call = raw.channel.stream_stream(flight_sql.SERVICE + name)
         with pytest.raises(grpc.RpcError) as refused:
-            list(call(flight_sql.field(1, "Invented"), metadata=raw.metadata, timeout=30))
+            list(call(iter([message]), metadata=raw.metadata, timeout=30))
         assert refused.value.code() in (StatusCode.UNIMPLEMENTED, StatusCode.INVALID_ARGUMENT)

@@ -10,3 +10,4 @@ def test_the_page_is_what_the_tests_cover():
 
 def test_no_trap_is_open():
     open_traps = [line for line in scorecard.page().splitlines() if "**open**" in line]
+    assert not open_traps, "\n".join(open_traps)

@@ -71,3 +71,21 @@ def test_a_sparse_filter_sends_only_what_it_found(cursor: dbapi.Cursor, table: s
     found = cursor.execute(f"SELECT id, text FROM {table} WHERE id % 1000 = 0").fetch_arrow_table()
     assert found.num_rows == 100
     assert found.nbytes < 64 * 1024
+
+
+@pytest.mark.covers("StatementQuery", client="pyarrow.flight", traps=[39])
+def test_memory_runs_out_for_the_query_and_not_for_the_node(tmp_path):
+    node = Node(tmp_path / "data", environment={"JETWAY_QUERY__MEMORY_LIMIT": "32MiB"}).start()
+    with flight.connect(node.uri) as client:
+        login = client.authenticate_basic_token(ADMIN, PASSWORD)
+        options = flight.FlightCallOptions(headers=[login], timeout=120)
+        hungry = (
+            "SELECT count(*) FROM generate_series(1, 20000000) a "
+            "JOIN generate_series(1, 20000000) b ON repeat('x', 100) || a.value = repeat('x', 100) || b.value"
+        )
+        info = client.get_flight_info(query(hungry), options)
+        with pytest.raises(flight.FlightError, match="(?i)memory"):
+            client.do_get(info.endpoints[0].ticket, options).read_all()
+        info = client.get_flight_info(query("SELECT 40 + 2 AS n"), options)
+        assert client.do_get(info.endpoints[0].ticket, options).read_all()["n"].to_pylist() == [42]
+    assert node.stop() == 0

@@ -24,7 +24,7 @@ const SUBSTRAIT: Option<[&str; 2]> = None;
 const TRANSACTIONS: bool = true;
 
 /// Whether `CancelFlightInfo` and `CancelQuery` are there.
-const CANCEL: bool = false;
+const CANCEL: bool = true;
 
 pub(super) fn schema() -> SchemaRef {
     Arc::new(SqlInfoDataBuilder::schema().clone())

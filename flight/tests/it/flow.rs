@@ -118,6 +118,7 @@ async fn endpoints_read_the_heads_of_their_query() {
 }
 
 /// Trap 31: twice is fine, late and by others is refused.
+/// Trap 31.
 #[tokio::test]
 async fn a_ticket_is_good_twice_but_not_late_and_not_for_others() {
     let node = node_with_cities().await;
@@ -179,6 +180,7 @@ async fn a_ticket_can_be_renewed_for_a_day() {
     assert_eq!(error.code(), Code::FailedPrecondition);
 }
 
+/// Trap 42.
 #[tokio::test]
 async fn an_answer_is_kept_for_the_same_question_of_the_same_account() {
     let node = node_with_cities().await;

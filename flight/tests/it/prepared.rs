@@ -152,6 +152,7 @@ async fn old_clients_run_the_handle_that_they_have() {
 }
 
 /// Trap 22. Trap 24.
+/// Traps 22 and 24.
 #[tokio::test]
 async fn prepare_tells_types_and_whether_it_is_an_update() {
     let node = Node::start().await;
