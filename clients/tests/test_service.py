@@ -84,7 +84,7 @@ def test_memory_runs_out_for_the_query_and_not_for_the_node(tmp_path):
             "JOIN generate_series(1, 20000000) b ON repeat('x', 100) || a.value = repeat('x', 100) || b.value"
         )
         info = client.get_flight_info(query(hungry), options)
-        with pytest.raises(flight.FlightError, match="(?i)memory"):
+        with pytest.raises(pa.ArrowInvalid, match="needs more memory"):
             client.do_get(info.endpoints[0].ticket, options).read_all()
         info = client.get_flight_info(query("SELECT 40 + 2 AS n"), options)
         assert client.do_get(info.endpoints[0].ticket, options).read_all()["n"].to_pylist() == [42]
