@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 use futures::FutureExt;
 use jetway_control::http::{Readiness, Router, System, Transfers};
 use jetway_control::{AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, StorageCatalog};
-use jetway_flight::{AdmissionOptions, FlightGateway, FlightOptions, Queries, TicketKey, WebOrigins};
+use jetway_flight::{
+    AdmissionOptions, FlightGateway, FlightOptions, Queries, Spool, SpoolOptions, TicketKey, WebOrigins,
+};
 use jetway_planner::{DatasetCatalog, Planner, PlannerOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -257,7 +259,16 @@ fn flight_options(config: &Config, ticket_key: TicketKey, queries: Queries) -> R
         .ok()
         .filter(|bytes| *bytes <= MAX_UPLOAD_MESSAGE)
         .with_context(|| format!("flight.max_upload_message can be {MAX_UPLOAD_MESSAGE} bytes at most"))?;
+    let spool = Spool::open(SpoolOptions {
+        memory: flight.spool_memory.bytes(),
+        disk: flight.spool_disk.bytes(),
+        folder: (flight.spool_disk.bytes() > 0).then(|| config.data_dir.join("spool")),
+        largest_in_memory: flight.spool_memory.bytes() / 4,
+        lifetime: flight.spool_lifetime.duration(),
+        ..SpoolOptions::default()
+    })?;
     Ok(FlightOptions {
+        spool,
         ticket_ttl: flight.ticket_lifetime.duration(),
         prepared_ttl: flight.prepared_lifetime.duration(),
         transaction_ttl: flight.transaction_lifetime.duration(),

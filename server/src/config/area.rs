@@ -64,6 +64,13 @@ area! {
         pub max_transaction: ByteSize = ByteSize::from_mib(16 << 10),
         /// Largest message of an upload, such as 64MiB. Clients that send larger record batches are told to split them.
         pub max_upload_message: ByteSize = ByteSize::from_mib(64),
+        /// Memory for answers that are kept, such as 1GiB: a question that was asked before is answered from there as long as
+        /// nothing changed.
+        pub spool_memory: ByteSize = ByteSize::from_mib(256),
+        /// Room for longer answers in files, which are in the folder "spool" in the data folder. Zero for none.
+        pub spool_disk: ByteSize = ByteSize::from_mib(4 << 10),
+        /// How long an answer is kept that nobody reads.
+        pub spool_lifetime: Period = Period::from_seconds(10 * 60),
         /// Web sites whose pages may call with gRPC-Web, with commas between them, such as `https://app.example.org`; * for any.
         /// Pages from the node's own HTTP port always may.
         pub web_origins: String = String::new(),
