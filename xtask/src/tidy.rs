@@ -8,7 +8,14 @@ use anyhow::{Context, Result};
 /// A source file longer than this has more than one subject.
 const LONGEST: usize = 800;
 /// What is built, fetched or kept for a running node; not part of the sources.
-const NOT_SOURCES: [&str; 6] = ["target", "jetway-data", "superset-data", "node_modules", "__pycache__", "venv"];
+const NOT_SOURCES: [&str; 6] = [
+    "target",
+    "jetway-data",
+    "superset-data",
+    "node_modules",
+    "__pycache__",
+    "venv",
+];
 const SOURCES: [&str; 14] = [
     "rs", "py", "ts", "tsx", "toml", "md", "yaml", "yml", "sh", "sql", "slt", "graphql", "fbs", "json",
 ];
