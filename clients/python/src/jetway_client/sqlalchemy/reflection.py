@@ -25,6 +25,13 @@ def quoted_table(table_name: str, schema: str | None) -> str:
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
+def _cached(function: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
+    """Remembers answers during one inspection. SQLAlchemy 1.4 writes the signature of such a function as text, and
+    stumbles over annotations in it."""
+    function.__annotations__ = {}
+    return reflection.cache(function)
+
+
 class JetwayReflection:
     """The part of the dialect that looks at the node."""
 
@@ -34,7 +41,8 @@ class JetwayReflection:
     @staticmethod
     def _node(connection: typing.Any) -> Connection:
         pooled = connection.connection
-        return getattr(pooled, "dbapi_connection", None) or pooled.connection
+        # While SQLAlchemy 1.4 gets to know a database, the connection is not in the pool yet.
+        return getattr(pooled, "dbapi_connection", pooled)
 
     def _tables(self, connection: typing.Any, schema: str | None, name: str | None = None) -> list[Table]:
         schema = schema or self.default_schema_name
@@ -42,26 +50,26 @@ class JetwayReflection:
         # The filters are patterns, in which `_` is any letter.
         return [table for table in found if sql_name(table.schema) == sql_name(schema or "")]
 
-    @reflection.cache
+    @_cached
     def get_schema_names(self, connection: typing.Any, **_options: typing.Any) -> list[str]:
         objects = self._node(connection).adbc_get_objects(depth="db_schemas").read_all().to_pylist()
         return [
             schema["db_schema_name"] for catalog in objects for schema in catalog["catalog_db_schemas"] or ()
         ]
 
-    @reflection.cache
+    @_cached
     def get_table_names(
         self, connection: typing.Any, schema: str | None = None, **_options: typing.Any
     ) -> list[str]:
         return [sql_name(table.name) for table in self._tables(connection, schema) if table.type != "VIEW"]
 
-    @reflection.cache
+    @_cached
     def get_view_names(
         self, connection: typing.Any, schema: str | None = None, **_options: typing.Any
     ) -> list[str]:
         return [sql_name(table.name) for table in self._tables(connection, schema) if table.type == "VIEW"]
 
-    @reflection.cache
+    @_cached
     def has_table(
         self, connection: typing.Any, table_name: str, schema: str | None = None, **_options: object
     ) -> bool:
@@ -69,7 +77,7 @@ class JetwayReflection:
         found = self._tables(connection, schema, table_name)
         return any(sql_name(table.name).lower() == wanted for table in found)
 
-    @reflection.cache
+    @_cached
     def _schema(
         self, connection: typing.Any, table_name: str, schema: str | None = None, **_options: object
     ) -> pa.Schema:
@@ -82,7 +90,7 @@ class JetwayReflection:
                     raise exc.NoSuchTableError(table_name) from error
                 raise
 
-    @reflection.cache
+    @_cached
     def get_columns(
         self, connection: typing.Any, table_name: str, schema: str | None = None, **options: typing.Any
     ) -> list[dict[str, typing.Any]]:
@@ -98,7 +106,7 @@ class JetwayReflection:
             if field.name not in SYSTEM_COLUMNS or field.name in shown
         ]
 
-    @reflection.cache
+    @_cached
     def get_pk_constraint(
         self, connection: typing.Any, table_name: str, schema: str | None = None, **options: typing.Any
     ) -> dict[str, typing.Any]:
