@@ -183,14 +183,6 @@ impl Folder {
             .map(drop)
     }
 
-    /// Forgets a part.
-    pub(super) async fn forget(&self, name: &str) -> Result<()> {
-        for suffix in [DESCRIPTION, ROWS] {
-            self.remove(&format!("{name}{suffix}")).await?;
-        }
-        Ok(())
-    }
-
     /// The columns of a part.
     pub(super) async fn schema(&self, name: &str) -> Result<SchemaRef> {
         Ok(self.read(name, None).await?.0)
