@@ -16,6 +16,7 @@
 mod append;
 mod create;
 mod intake;
+mod lane;
 mod pull;
 mod queue;
 mod receipt;
@@ -48,6 +49,7 @@ pub(crate) use crate::ingest::slice::SliceWriter;
 pub(crate) use crate::ingest::together::Waiting;
 use crate::merge::Merger;
 use crate::session::Engine;
+use crate::ingest::lane::Lane;
 use crate::spool::Spool;
 use crate::summary::{DatasetSummary, SummaryCache};
 use crate::{
@@ -156,16 +158,20 @@ pub(crate) struct Ingest {
     creations: Turns,
     pulls: Turns,
     waiting: Arc<Semaphore>,
+    /// One for each large ingest that runs.
+    lanes: Arc<Semaphore>,
 }
 
 impl Ingest {
-    pub(crate) fn new(services: Services) -> Self {
+    /// `large_at_once` is how many large ingests run at the same time.
+    pub(crate) fn new(services: Services, large_at_once: usize) -> Self {
         let services = Arc::new(services);
         Self {
             queues: Queues::new(Arc::clone(&services)),
             creations: Turns::default(),
             pulls: Turns::default(),
             waiting: Arc::new(Semaphore::new(WAITING_KIB)),
+            lanes: Arc::new(Semaphore::new(large_at_once.max(1))),
             services,
         }
     }
@@ -400,7 +406,8 @@ impl Ingest {
         let (compute, storage) = (self.services.engine.compute.clone(), dataset.storage.clone());
         let system_time = self.services.clock.now();
         let (shape, event_time) = (Arc::clone(shape), intake.event_time);
-        let mut sequence = SliceSequence::new(compute, storage, shape, first_offset, system_time, event_time);
+        let mut sequence = SliceSequence::new(compute, storage, shape, first_offset, system_time, event_time)
+            .in_lane(Lane::new(&self.lanes));
         for batch in first {
             sequence.write(batch).await?;
         }

@@ -59,6 +59,8 @@ pub struct PlannerOptions {
     pub statement_memory_limit: Option<usize>,
     /// Bytes of intermediate results that one statement may have in files.
     pub statement_spill_limit: u64,
+    /// How many large ingests write at once; more of them wait. Small ones always run.
+    pub large_ingests: usize,
     /// Tables of the schema `system`, besides `system.datasets`.
     pub system_tables: Vec<Arc<dyn SystemTableSource>>,
     /// Whether small slices are merged in the background after ingests, see [`Planner::compact`].
@@ -77,6 +79,7 @@ impl Default for PlannerOptions {
             clock: Clock::system(),
             statement_memory_limit: None,
             statement_spill_limit: 64 << 30,
+            large_ingests: (2 * parallelism).max(4),
             system_tables: Vec::new(),
             compact_in_background: true,
             transactions: None,
@@ -129,7 +132,7 @@ impl Planner {
             merger: Merger::new(engine.clone()),
             temp_dir: options.spill_dir.unwrap_or_else(std::env::temp_dir),
             clock: options.clock,
-        });
+        }, options.large_ingests);
         Ok(Self {
             shared: Arc::new(Shared {
                 catalog,

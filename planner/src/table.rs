@@ -3,6 +3,7 @@
 mod prune;
 mod range;
 mod reader;
+mod traced;
 
 use std::sync::Arc;
 

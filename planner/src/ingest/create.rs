@@ -13,6 +13,7 @@ use jetway_odf::metadata::{AddPushSource, DatasetKind, MergeStrategy, MetadataEv
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::ddl::CreateStatement;
+use crate::ingest::lane::Lane;
 use crate::ingest::append::{Additions, append};
 use crate::ingest::intake::DEFAULT_SOURCE;
 use crate::ingest::receipt::{IdempotencyKey, Receipt};
@@ -131,7 +132,8 @@ impl Ingest {
             0,
             now,
             request.event_time,
-        );
+        )
+        .in_lane(Lane::new(&self.lanes));
         while let Some(batch) = rows.next().await {
             sequence.write(shape.apply(&batch?)?).await?;
         }

@@ -16,6 +16,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
 
 use crate::compute::Compute;
+use crate::ingest::lane::Lane;
 use crate::ingest::shape::Shape;
 use crate::ingest::slice::{SliceFile, SliceWriter};
 use crate::{Error, ErrorKind, Result};
@@ -64,6 +65,8 @@ pub(super) struct SliceSequence {
     chunk: Vec<RecordBatch>,
     chunk_rows: usize,
     chunk_bytes: usize,
+    /// For rows that come from a client.
+    lane: Option<Lane>,
 }
 
 #[derive(Debug)]
@@ -96,11 +99,23 @@ impl SliceSequence {
             chunk: Vec::new(),
             chunk_rows: 0,
             chunk_bytes: 0,
+            lane: None,
+        }
+    }
+
+    /// Lets a large sequence wait until others have ended.
+    pub(super) fn in_lane(self, lane: Lane) -> Self {
+        Self {
+            lane: Some(lane),
+            ..self
         }
     }
 
     /// Adds a batch that [`Shape::apply`] gave.
     pub(super) async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        if let Some(lane) = &mut self.lane {
+            lane.enter(batch.get_array_memory_size()).await?;
+        }
         if !self.shape.has_event_time() {
             let event_time = self.fallback_event_time(batch.num_rows())?;
             return self.emit(None, &event_time, batch.columns()).await;

@@ -18,6 +18,8 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use super::traced::TracedStore;
+
 /// A file up to this size is fetched whole, which is one request instead of two or three.
 const WHOLE_BYTES: u64 = 64 * 1024;
 
@@ -31,6 +33,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(store: Arc<dyn ObjectStore>, footers: Arc<FileMetadataCache>) -> Self {
+        let store = TracedStore::of_current(store);
         Self {
             by_footer: CachedParquetFileReaderFactory::new(Arc::clone(&store), Arc::clone(&footers)),
             store,

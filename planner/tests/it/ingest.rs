@@ -10,7 +10,7 @@ use jetway_odf::hash::LogicalHasher;
 use jetway_odf::identity::Multihash;
 use jetway_odf::metadata::{DataSlice, MetadataEvent};
 use jetway_odf::storage::ObjectKind;
-use jetway_planner::{BatchStream, Error, ErrorKind, IfNotExists, IngestRequest, TableName};
+use jetway_planner::{BatchStream, Error, ErrorKind, IfNotExists, IngestRequest, PlannerOptions, TableName};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::catalog::{Fixture, push};
@@ -402,4 +402,37 @@ async fn a_dropped_ingest_leaves_nothing() {
         fixture.sql("SELECT * FROM t").await.unwrap_err().kind(),
         ErrorKind::NotFound
     );
+}
+
+#[tokio::test]
+async fn large_ingests_take_turns_and_small_ones_do_not_wait() {
+    let options = PlannerOptions {
+        large_ingests: 1,
+        ..PlannerOptions::default()
+    };
+    let fixture = Fixture::new().await.restarted(options);
+    for table in ["a", "b"] {
+        fixture.push(table, vec![numbers(0..1)]).await.unwrap();
+    }
+    // The first one has the lane until its client says that it is done.
+    let (done, wait) = tokio::sync::oneshot::channel::<()>();
+    let large = || stream::iter((0..8).map(|part| Ok(numbers(part * 100_000..(part + 1) * 100_000))));
+    let held = large().chain(stream::once(async move {
+        wait.await.unwrap();
+        Ok(numbers(0..1))
+    }));
+    let ingest = |table: &str, rows: BatchStream| {
+        let request = IngestRequest::append(TableName::parse(None, None, table).unwrap());
+        let (planner, alice) = (fixture.planner.clone(), fixture.alice.clone());
+        tokio::spawn(async move { planner.ingest(&alice, request, rows).await })
+    };
+    let first = ingest("a", BatchStream::new(numbers(0..1).schema(), held));
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let second = ingest("b", BatchStream::new(numbers(0..1).schema(), large()));
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    fixture.push("b", vec![numbers(0..10)]).await.unwrap();
+    assert!(!first.is_finished() && !second.is_finished());
+    done.send(()).unwrap();
+    assert_eq!(first.await.unwrap().unwrap().rows, 800_001);
+    assert_eq!(second.await.unwrap().unwrap().rows, 800_000);
 }

@@ -202,6 +202,9 @@ area! {
         pub spill_limit: ByteSize = ByteSize::from_mib(64 << 10),
         /// How many statements run at once. Unless set, four for each core, but at least 8. Others wait for their turn.
         pub concurrency: Option<Count> = None,
+        /// How many large ingests write at once. Unless set, two for each core, but at least 4. Others wait, and are refused after a
+        /// minute; small ones always run.
+        pub large_ingests: Option<Count> = None,
         /// How many statements of one account run at once. Unless set, as many as of all.
         pub concurrency_per_account: Option<Count> = None,
         /// How many statements wait; one more is refused, and may be sent again later.

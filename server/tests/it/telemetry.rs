@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use arrow_flight::sql::client::FlightSqlServiceClient;
+use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
@@ -80,7 +81,15 @@ async fn spans_of_a_call_belong_to_the_trace_of_the_client() {
     let mut client = FlightSqlServiceClient::new(channel);
     client.handshake("admin", PASSWORD).await.unwrap();
     client.set_header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-    client.execute("SELECT 1".to_owned(), None).await.unwrap();
+    client
+        .execute_update("CREATE TABLE t AS SELECT 1 AS n".to_owned(), None)
+        .await
+        .unwrap();
+    let info = client.execute("SELECT n + 1 FROM t".to_owned(), None).await.unwrap();
+    for endpoint in info.endpoint {
+        let rows = client.do_get(endpoint.ticket.unwrap()).await.unwrap();
+        rows.try_collect::<Vec<_>>().await.unwrap();
+    }
     drop(client);
 
     // What has not been sent yet is sent when the node stops.
@@ -94,4 +103,10 @@ async fn spans_of_a_call_belong_to_the_trace_of_the_client() {
     );
     let trace = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes();
     assert!(contains(&received, &trace), "the client's trace is not continued");
+    // A span holds the identity of its trace a few bytes before its name.
+    let mut starts = (0..received.len()).filter(|&at| received[at..].starts_with(b"object_store.get"));
+    assert!(
+        starts.any(|at| contains(&received[at.saturating_sub(64)..at], &trace)),
+        "the trace does not reach object storage"
+    );
 }
