@@ -182,6 +182,44 @@ def test_an_insert_has_a_count_and_no_result(client, table):
     assert client.sql(f"SELECT count(*) FROM {table}").one() == 3
 
 
+# Transactions
+
+
+@pytest.mark.covers("BeginTransaction", client="jetway-client")
+@pytest.mark.covers("EndTransaction", client="jetway-client")
+def test_a_transaction_is_committed_or_forgotten_whole(client, node: Node, table):
+    def count() -> object:
+        return client.sql(f"SELECT count(*) FROM {table}").one()
+
+    client.ingest(table, data.small(1))
+    with jetway_client.connect(node.uri, user=ADMIN, password=PASSWORD) as other:
+        with other.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO {table} (id, name) VALUES (?, ?)", [(1, "a"), (2, "b")])
+            cursor.execute(f"INSERT INTO {table} (id, name) VALUES (3, 'c')")
+        assert count() == 1
+        # The driver would commit it at once, whatever becomes of the transaction.
+        with pytest.raises(jetway_client.NotSupportedError, match="commit"):
+            other.ingest(table, data.small(1))
+        other.rollback()
+        assert count() == 1
+        other.ingest(table, data.small(1))
+        assert count() == 2
+        other.cursor().execute(f"INSERT INTO {table} (id, name) VALUES (3, 'c')")
+    assert count() == 3
+    with pytest.raises(ZeroDivisionError):
+        with jetway_client.connect(node.uri, user=ADMIN, password=PASSWORD) as other:
+            other.cursor().execute(f"INSERT INTO {table} (id, name) VALUES (4, 'd')")
+            raise ZeroDivisionError
+    assert count() == 3
+
+
+def test_the_session_is_as_the_address_says(node: Node):
+    url = f"{node.uri}/someone?time_zone=Europe/Berlin&compression=zstd"
+    with jetway_client.connect(url, user=ADMIN, password=PASSWORD) as connection:
+        assert connection.current_schema() == "someone"
+        assert connection.sql("SELECT now()").arrow().schema[0].type.tz == "Europe/Berlin"
+
+
 # The package
 
 

@@ -138,6 +138,21 @@ def test_pandas_writes_a_frame_and_reads_it(engine, table):
     assert len(pd.read_sql_table(table, engine)) == 4
 
 
+@pytest.mark.covers("EndTransaction", client="SQLAlchemy")
+def test_a_block_is_a_transaction(node: Node, table):
+    engine = sa.create_engine(address(node, "system_columns=none"))
+    made = sa.Table(table, sa.MetaData(), sa.Column("x", sa.BigInteger))
+    made.create(engine)
+    with engine.begin() as connection:
+        connection.execute(made.insert(), [{"x": 1}, {"x": 2}])
+    with pytest.raises(ZeroDivisionError), engine.begin() as connection:
+        connection.execute(made.insert(), {"x": 3})
+        raise ZeroDivisionError
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(made.c.x).order_by(made.c.x)).scalars().all() == [1, 2]
+    engine.dispose()
+
+
 def test_patterns_with_any_escape_match_themselves(connection):
     texts = sa.values(sa.column("t", sa.String), name="texts").data([("a%b",), ("a/b",), ("a\\b",), ("axb",)])
     for text in ("a%b", "a/b", "a\\b"):

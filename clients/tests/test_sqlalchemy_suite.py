@@ -1,5 +1,7 @@
 """SQLAlchemy's own compliance suite, against a node of its own: every test passes, or is closed with a reason in
-`sqlalchemy_suite/`. A few groups by default; all of it with `cargo xtask test --all`."""
+`sqlalchemy_suite/`. A few groups by default; all of it with `cargo xtask test --all`.
+
+With `autocommit`, because the suite looks for its rows before it commits, and rows of a transaction are seen after."""
 
 import os
 import pathlib

@@ -88,7 +88,11 @@ class Cursor(dbapi.Cursor):
 
     def adbc_ingest(self, *arguments: typing.Any, **options: typing.Any) -> int:
         """Takes rows in; see `Connection.ingest`."""
-        self._conn._begin()
+        if self._conn._open:
+            raise adbc_driver_manager.NotSupportedError(
+                "the driver sends ingests outside of the transaction that is open, so they could not be rolled back: "
+                "commit() first, or add the rows with INSERT"
+            )
         return super().adbc_ingest(*arguments, **options)
 
 
@@ -110,7 +114,7 @@ class Connection(dbapi.Connection):
 
     def cursor(self, *, adbc_stmt_kwargs: Mapping[str, typing.Any] | None = None) -> Cursor:
         """A new cursor."""
-        cursor = Cursor(self, adbc_stmt_kwargs, dbapi_backend=self._backend)
+        cursor = Cursor(self, adbc_stmt_kwargs)
         self._cursors.add(cursor)
         return cursor
 
@@ -234,6 +238,7 @@ class Connection(dbapi.Connection):
         """Takes rows into a table (`name` or `schema.name`) and returns how many there were; they are streamed.
 
         `data`: a pandas or polars frame, an Arrow table, batch, reader or dataset, or an iterable of batches or dicts.
+        The rows are committed when the call returns, also without `autocommit`; while a transaction is open, it is refused.
         A push that is repeated with the same `idempotency_key` (because its answer got lost) is taken in once.
         """
         *schema, name = _parts(table)
