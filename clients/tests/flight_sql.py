@@ -12,7 +12,7 @@ SERVICE = "/arrow.flight.protocol.FlightService/"
 
 # Values of TableDefinitionOptions.
 CREATE, FAIL_IF_MISSING = 1, 2
-FAIL_IF_THERE, APPEND = 1, 2
+FAIL_IF_THERE, APPEND, REPLACE = 1, 2, 3
 
 
 def varint(number: int) -> bytes:
@@ -34,9 +34,9 @@ def field(number: int, value: "bytes | str | int") -> bytes:
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
-def fields(message: bytes) -> dict[int, "bytes | int"]:
-    """The fields of a protobuf message that has varints and byte strings only."""
-    found, position = {}, 0
+def all_fields(message: bytes) -> list[tuple[int, "bytes | int | float"]]:
+    """The fields of a protobuf message in their order, with their numbers; fixed ones are doubles."""
+    found, position = [], 0
 
     def read_varint() -> int:
         nonlocal position
@@ -52,13 +52,27 @@ def fields(message: bytes) -> dict[int, "bytes | int"]:
     while position < len(message):
         key = read_varint()
         if key & 7 == 0:
-            found[key >> 3] = read_varint()
+            found.append((key >> 3, read_varint()))
+        elif key & 7 == 1:
+            found.append((key >> 3, struct.unpack_from("<d", message, position)[0]))
+            position += 8
         else:
             assert key & 7 == 2, f"unexpected wire type in {message!r}"
             length = read_varint()
-            found[key >> 3] = message[position : position + length]
+            found.append((key >> 3, message[position : position + length]))
             position += length
     return found
+
+
+def fields(message: bytes) -> dict[int, "bytes | int | float"]:
+    """The fields of a protobuf message that has each once; of one that is repeated, the last."""
+    return dict(all_fields(message))
+
+
+def entries(message: bytes, number: int = 1) -> dict[str, bytes]:
+    """The `map<string, message>` in a field."""
+    pairs = [fields(value) for found, value in all_fields(message) if found == number]
+    return {pair[1].decode(): pair.get(2, b"") for pair in pairs}
 
 
 def command(name: str, content: bytes) -> bytes:
@@ -66,15 +80,32 @@ def command(name: str, content: bytes) -> bytes:
     return field(1, PREFIX + name) + field(2, content)
 
 
-def statement_query(sql: str) -> bytes:
-    return command("CommandStatementQuery", field(1, sql))
+def content(name: str, message: bytes) -> dict[int, "bytes | int | float"]:
+    """The fields of a message of Flight SQL that is wrapped in `google.protobuf.Any`."""
+    wrapped = fields(message)
+    assert wrapped[1] == (PREFIX + name).encode(), wrapped
+    return fields(wrapped.get(2, b""))
+
+
+def statement_query(sql: str, transaction: bytes = b"") -> bytes:
+    return command("CommandStatementQuery", field(1, sql) + field(2, transaction))
 
 
 def statement_ingest(
-    table: str, schema: str = "", if_missing: int = CREATE, if_there: int = APPEND, catalog: str = ""
+    table: str,
+    schema: str = "",
+    if_missing: int = CREATE,
+    if_there: int = APPEND,
+    catalog: str = "",
+    transaction: bytes = b"",
 ) -> bytes:
     options = field(1, if_missing) + field(2, if_there)
-    return command("CommandStatementIngest", field(1, options) + field(2, table) + field(3, schema) + field(4, catalog))
+    target = field(1, options) + field(2, table) + field(3, schema) + field(4, catalog)
+    return command("CommandStatementIngest", target + field(6, transaction))
+
+
+def statement_update(sql: str, transaction: bytes = b"") -> bytes:
+    return command("CommandStatementUpdate", field(1, sql) + field(2, transaction))
 
 
 def ingest(
@@ -136,6 +167,26 @@ class RawFlight:
         except grpc.RpcError as error:
             return error.code(), error.details()
         return grpc.StatusCode.OK, ""
+
+    def call(self, method: str, request: bytes, timeout: float = 60) -> bytes:
+        """A method with one answer; raises `grpc.RpcError`."""
+        return self.channel.unary_unary(SERVICE + method)(request, metadata=self.metadata, timeout=timeout)
+
+    def action(self, name: str, body: bytes = b"", timeout: float = 60) -> list[bytes]:
+        """The bodies that an action answers with; raises `grpc.RpcError`."""
+        method = self.channel.unary_stream(SERVICE + "DoAction")
+        answers = method(field(1, name) + field(2, body), metadata=self.metadata, timeout=timeout)
+        return [fields(answer).get(1, b"") for answer in answers]
+
+    def update(self, descriptor: bytes, rows: "pa.RecordBatch | None" = None) -> dict[int, "bytes | int | float"]:
+        """DoPut that must succeed, with a schema and maybe rows; the fields of the metadata that it answers with."""
+        schema = pa.schema([]) if rows is None else rows.schema
+        requests = [flight_data(*messages(schema), descriptor)]
+        if rows is not None:
+            requests.append(flight_data(*messages(rows)))
+        code, message, answers = self.put(requests)
+        assert code == grpc.StatusCode.OK, message
+        return fields(fields(answers[-1]).get(1, b"")) if answers else {}
 
     def _stream(self, method, request, timeout: float) -> tuple[grpc.StatusCode, str, list[bytes]]:
         answers = []
