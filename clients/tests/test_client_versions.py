@@ -71,7 +71,7 @@ VERSIONS = [
         "pandas",
         FRAMES,
         "2.3",
-        ["pandas==2.3.3", "adbc-driver-flightsql==1.8.0", "adbc-driver-manager==1.8.0"],
+        ["pandas==2.3.3", "adbc-driver-flightsql==1.10.0", "adbc-driver-manager==1.10.0"],
     ),
     ("flightsql-dbapi", FLIGHTSQL_DBAPI, "0.2.2", ["flightsql-dbapi==0.2.2", "pandas==2.3.3"]),
 ]
