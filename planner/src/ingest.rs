@@ -39,6 +39,7 @@ use tokio::sync::Semaphore;
 use crate::ingest::create::Turns;
 pub(crate) use crate::ingest::create::check_new;
 use crate::ingest::intake::Intake;
+use crate::ingest::lane::Lane;
 pub use crate::ingest::pull::{PullOptions, PullOutcome};
 use crate::ingest::queue::{Queues, Ready, Rows};
 pub use crate::ingest::receipt::IdempotencyKey;
@@ -49,7 +50,6 @@ pub(crate) use crate::ingest::slice::SliceWriter;
 pub(crate) use crate::ingest::together::Waiting;
 use crate::merge::Merger;
 use crate::session::Engine;
-use crate::ingest::lane::Lane;
 use crate::spool::Spool;
 use crate::summary::{DatasetSummary, SummaryCache};
 use crate::{

@@ -125,14 +125,17 @@ impl Planner {
         let transactions = options
             .transactions
             .map(|transactions| Transactions::new(transactions, engine.compute.clone(), clock.clone()));
-        let ingest = Ingest::new(Services {
-            catalog: Arc::clone(&catalog),
-            engine: engine.clone(),
-            summaries: Arc::clone(&summaries),
-            merger: Merger::new(engine.clone()),
-            temp_dir: options.spill_dir.unwrap_or_else(std::env::temp_dir),
-            clock: options.clock,
-        }, options.large_ingests);
+        let ingest = Ingest::new(
+            Services {
+                catalog: Arc::clone(&catalog),
+                engine: engine.clone(),
+                summaries: Arc::clone(&summaries),
+                merger: Merger::new(engine.clone()),
+                temp_dir: options.spill_dir.unwrap_or_else(std::env::temp_dir),
+                clock: options.clock,
+            },
+            options.large_ingests,
+        );
         Ok(Self {
             shared: Arc::new(Shared {
                 catalog,

@@ -228,7 +228,10 @@ pub(crate) fn planner_options(config: &Config) -> PlannerOptions {
         memory_limit: usize::try_from(memory).unwrap_or(usize::MAX),
         statement_memory_limit: Some(statement_memory(config, memory)),
         statement_spill_limit: config.query.spill_limit.bytes(),
-        large_ingests: config.query.large_ingests.map_or_else(|| PlannerOptions::default().large_ingests, |count| count.get()),
+        large_ingests: config
+            .query
+            .large_ingests
+            .map_or_else(|| PlannerOptions::default().large_ingests, |count| count.get()),
         spill_dir: config.query.spill_dir.clone(),
         parallelism: config.query.parallelism.map_or(cores, |count| count.get()),
         ..PlannerOptions::default()

@@ -13,9 +13,9 @@ use jetway_odf::metadata::{AddPushSource, DatasetKind, MergeStrategy, MetadataEv
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::ddl::CreateStatement;
-use crate::ingest::lane::Lane;
 use crate::ingest::append::{Additions, append};
 use crate::ingest::intake::DEFAULT_SOURCE;
+use crate::ingest::lane::Lane;
 use crate::ingest::receipt::{IdempotencyKey, Receipt};
 use crate::ingest::rows::SliceSequence;
 use crate::ingest::shape::{Shape, SystemColumns};

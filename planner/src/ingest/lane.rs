@@ -45,7 +45,8 @@ impl Lane {
             return Ok(());
         }
         metrics::counter!("jetway_ingests_refused_total").increment(1);
-        let message = "the node is busy: as many large ingests as it takes at once are running; try again, or send smaller parts";
+        let message =
+            "the node is busy: as many large ingests as it takes at once are running; try again, or send smaller parts";
         Err(Error::new(ErrorKind::Unavailable, message).with_retry_after(PATIENCE / 12))
     }
 }
