@@ -34,7 +34,7 @@ use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
     IngestRequest, Pin, PinnedDataset, PlanRequest, PullOptions, PullOutcome, Result, Rewrite, RewriteOutcome,
     Statement, Subject, TableName, TransactionId, TransactionOptions, TransactionOutcome, Update, UpdateOutcome,
-    policy, rewrite,
+    policy, rewrite, summary,
 };
 
 mod listing;
@@ -67,6 +67,10 @@ pub struct PlannerOptions {
     pub compact_in_background: bool,
     /// Where rows of transactions wait; without it there are no transactions.
     pub transactions: Option<TransactionOptions>,
+    /// Memory for what is known about slices without opening them, in bytes.
+    pub summary_memory: usize,
+    /// Memory for the footers of slices, in bytes.
+    pub footer_memory: usize,
 }
 
 impl Default for PlannerOptions {
@@ -83,6 +87,8 @@ impl Default for PlannerOptions {
             system_tables: Vec::new(),
             compact_in_background: true,
             transactions: None,
+            summary_memory: 512 << 20,
+            footer_memory: 128 << 20,
         }
     }
 }
@@ -114,14 +120,14 @@ impl Planner {
     /// When the spill folder or the worker threads cannot be had.
     pub fn new(catalog: Arc<dyn DatasetCatalog>, options: PlannerOptions) -> Result<Self> {
         let engine = Engine::new(&options)?;
-        let summaries = Arc::new(SummaryCache::default());
         let clock = options.clock.clone();
+        let summaries = Arc::new(SummaryCache::new(&engine, clock.clone(), options.summary_memory));
         let mut system = options.system_tables;
         system.push(Arc::new(Datasets {
             catalog: Arc::clone(&catalog),
             summaries: Arc::clone(&summaries),
         }));
-        let indexes = Arc::new(ReadIndexes::new(engine.compute.clone(), options.clock.clone()));
+        let indexes = Arc::new(ReadIndexes::new(&engine, options.clock.clone()));
         let transactions = options
             .transactions
             .map(|transactions| Transactions::new(transactions, engine.compute.clone(), clock.clone()));
@@ -451,6 +457,7 @@ impl Planner {
         let merger = self.shared.ingest.merger();
         merger.forget(&dataset.storage).await?;
         dataset.storage.derived().clear("").await?;
+        self.shared.summaries.forget(&dataset.id);
         let summary = self.shared.summaries.get(&dataset).await?;
         let (state, mut strategies) = (&summary.state, Vec::new());
         strategies.extend(state.push_sources().values().map(|source| &source.merge));
@@ -484,6 +491,9 @@ impl Planner {
         report
             .garbage
             .extend(self.shared.indexes.collect_garbage(&storage, &options).await?);
+        report
+            .garbage
+            .extend(summary::collect_garbage(&storage, &options).await?);
         Ok(report)
     }
 

@@ -26,9 +26,11 @@ use object_store::ObjectStoreExt;
 use tokio::sync::Semaphore;
 
 use self::manifest::{Manifest, MergedFile};
-pub(crate) use self::piece::Piece;
+pub(crate) use self::piece::{Piece, Pieces};
 pub(crate) use self::select::Effort;
 use crate::compute::Compute;
+use crate::session::Engine;
+use crate::statistics::KnownStatistics;
 use crate::summary::DatasetSummary;
 use crate::{Clock, PinnedDataset, Result};
 
@@ -75,6 +77,8 @@ pub struct CompactOutcome {
 pub(crate) struct ReadIndexes {
     compute: Compute,
     clock: Clock,
+    /// What is known about the columns of slices.
+    pub(crate) statistics: Arc<KnownStatistics>,
     entries: Mutex<HashMap<DatasetId, Entry>>,
     /// One compaction at a time: it must not take much from those who wait for answers.
     turn: Semaphore,
@@ -95,15 +99,16 @@ struct Entry {
     loaded_at: Option<DateTime<Utc>>,
     /// Files that were compared with their checksums, by name.
     checked: HashMap<String, bool>,
-    /// What was made of the manifest at a head.
-    pieces: Option<(Multihash, Arc<Vec<Piece>>)>,
+    /// What was made of the manifest at the head that was asked for last.
+    pieces: Option<Pieces>,
 }
 
 impl ReadIndexes {
-    pub(crate) fn new(compute: Compute, clock: Clock) -> Self {
+    pub(crate) fn new(engine: &Engine, clock: Clock) -> Self {
         Self {
-            compute,
+            compute: engine.compute.clone(),
             clock,
+            statistics: Arc::clone(&engine.statistics),
             entries: Mutex::default(),
             turn: Semaphore::new(1),
             growth: Mutex::default(),
@@ -111,19 +116,14 @@ impl ReadIndexes {
     }
 
     /// What is read to see all rows of a dataset at its pinned head: merged files where there are some, slices elsewhere.
-    pub(crate) async fn pieces(&self, dataset: &PinnedDataset, summary: &DatasetSummary) -> Arc<Vec<Piece>> {
+    pub(crate) async fn pieces(&self, dataset: &PinnedDataset, summary: &DatasetSummary) -> Pieces {
         if summary.slices.len() < MIN_SLICES {
-            return Arc::new(piece::slices(&summary.slices));
+            return Pieces::of_slices(summary.slices.clone());
         }
         let manifest = self.manifest(&dataset.storage).await;
-        let head = summary.state.head();
-        if let Some((known, pieces)) = &self.lock().entry(dataset.id).or_default().pieces
-            && *known == head
-        {
-            return Arc::clone(pieces);
-        }
-        let pieces = Arc::new(piece::arrange(&summary.slices, &manifest));
-        self.lock().entry(dataset.id).or_default().pieces = Some((head, Arc::clone(&pieces)));
+        let before = self.lock().entry(dataset.id).or_default().pieces.clone();
+        let pieces = Pieces::arrange(&summary.slices, &manifest, before.as_ref());
+        self.lock().entry(dataset.id).or_default().pieces = Some(pieces.clone());
         pieces
     }
 
@@ -191,7 +191,7 @@ impl ReadIndexes {
         let stored = Manifest::load(storage).await?;
         let mut manifest = stored.clone();
         self.drop_bad(storage, &mut manifest, effort).await;
-        let pieces = piece::arrange(&summary.slices, &manifest);
+        let pieces: Vec<Piece> = Pieces::arrange(&summary.slices, &manifest, None).iter().collect();
         let mut outcome = CompactOutcome::default();
         let ranges = match summary.slices.len() {
             ..MIN_SLICES => Vec::new(),
@@ -219,7 +219,7 @@ impl ReadIndexes {
         for file in manifest.unnamed(storage, self.clock.now() - GRACE).await? {
             storage.derived().remove(&file.name).await?;
         }
-        let pieces = piece::arrange(&summary.slices, &manifest);
+        let pieces: Vec<Piece> = Pieces::arrange(&summary.slices, &manifest, None).iter().collect();
         outcome.slices = summary.slices.len() as u64;
         outcome.files_to_read = pieces.len() as u64;
         for file in pieces.iter().filter_map(Piece::merged) {
@@ -302,7 +302,7 @@ impl ReadIndexes {
 
     /// Whether a dataset has so many small slices outside of merged files that a compaction in the background pays.
     pub(crate) async fn wants_compaction(&self, dataset: &PinnedDataset, summary: &DatasetSummary) -> bool {
-        let pieces = self.pieces(dataset, summary).await;
+        let pieces: Vec<Piece> = self.pieces(dataset, summary).await.iter().collect();
         !select::ranges(&pieces, Effort::Background).is_empty()
     }
 

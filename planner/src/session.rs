@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::execution::FunctionRegistry;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -15,10 +16,9 @@ use jetway_odf::storage::DatasetStorage;
 
 use crate::budget::Budget;
 use crate::compute::Compute;
+use crate::footers::FooterCache;
+use crate::statistics::KnownStatistics;
 use crate::{CATALOG, PlannerOptions, Result, SessionOptions, Subject};
-
-/// Footers of slices, by content; a slice never changes, so they never grow stale.
-const METADATA_CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many of the largest users of memory are named when it runs out.
 const NAMED_CONSUMERS: usize = 5;
@@ -28,6 +28,8 @@ const NAMED_CONSUMERS: usize = 5;
 pub(crate) struct Engine {
     base: SessionState,
     pub(crate) compute: Compute,
+    /// What is known about the columns of slices.
+    pub(crate) statistics: Arc<KnownStatistics>,
     memory_limit: usize,
 }
 
@@ -50,10 +52,16 @@ impl Engine {
             spill: options.statement_spill_limit,
             spill_dir: options.spill_dir.clone(),
         };
+        let statistics = Arc::new(KnownStatistics::new(options.summary_memory / 2));
+        let footers = FooterCache::new(options.footer_memory, Arc::clone(&statistics));
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
-            .with_metadata_cache_limit(METADATA_CACHE_BYTES)
+            .with_cache_manager(
+                CacheManagerConfig::default()
+                    .with_file_metadata_cache(Some(Arc::new(footers)))
+                    .with_metadata_cache_limit(options.footer_memory),
+            )
             .build_arc()?;
         let mut config = SessionConfig::new()
             .with_target_partitions(options.parallelism.max(1))
@@ -75,6 +83,7 @@ impl Engine {
         Ok(Self {
             base,
             compute,
+            statistics,
             memory_limit: options.memory_limit,
         })
     }

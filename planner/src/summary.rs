@@ -1,26 +1,24 @@
 //! What planning needs to know about a dataset at one block: the fold of its chain and the list of its slices.
 
-use std::collections::HashMap;
-use std::ops::Range;
+mod cache;
+mod list;
+mod stored;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use jetway_odf::chain::{Advanced, ChainState};
 use jetway_odf::codec::EncodedBlock;
-use jetway_odf::identity::{DatasetId, Multihash};
+use jetway_odf::identity::Multihash;
 use jetway_odf::metadata::{DataSlice, DatasetKind, MergeStrategy, MetadataEvent};
 use jetway_odf::storage::DatasetStorage;
-use tokio::sync::Mutex;
 
+pub(crate) use self::cache::SummaryCache;
+pub(crate) use self::list::{SLICES_PER_CHUNK, SliceList};
+pub(crate) use self::stored::collect_garbage;
+use crate::Result;
 use crate::ingest::Receipts;
-use crate::{Error, ErrorKind, PinnedDataset, Result};
-
-/// How many slices share one piece of the list; pieces are shared between the summaries of successive heads.
-const SLICES_PER_CHUNK: usize = 1024;
-
-/// How many (dataset, head) pairs are kept.
-const MAX_SUMMARIES: usize = 1024;
 
 /// A dataset at one head.
 #[derive(Debug, Clone)]
@@ -62,76 +60,21 @@ impl SliceEntry {
     }
 }
 
-/// Slices by offset. Cheap to clone: lists of successive heads share all full pieces.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SliceList {
-    chunks: Vec<Arc<Vec<SliceEntry>>>,
-}
-
-impl SliceList {
-    pub(crate) fn push(&mut self, slice: SliceEntry) {
-        match self.chunks.last_mut().filter(|chunk| chunk.len() < SLICES_PER_CHUNK) {
-            Some(chunk) => Arc::make_mut(chunk).push(slice),
-            None => self.chunks.push(Arc::new(vec![slice])),
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &SliceEntry> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
-    }
-
-    /// The slices with rows at or behind an offset. Costs as much as there are.
-    pub(crate) fn since(&self, offset: u64) -> Vec<SliceEntry> {
-        let newest_first = self.chunks.iter().rev().flat_map(|chunk| chunk.iter().rev());
-        let mut slices: Vec<SliceEntry> = newest_first
-            .take_while(|slice| slice.last_offset >= offset)
-            .copied()
-            .collect();
-        slices.reverse();
-        slices
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        let full = self.chunks.len().saturating_sub(1) * SLICES_PER_CHUNK;
-        full + self.chunks.last().map_or(0, |chunk| chunk.len())
-    }
-
-    /// Slices by position; positions that are not there are left out.
-    pub(crate) fn range(&self, range: Range<usize>) -> impl Iterator<Item = &SliceEntry> {
-        let slice = |index: usize| {
-            let chunk = self.chunks.get(index / SLICES_PER_CHUNK)?;
-            chunk.get(index % SLICES_PER_CHUNK)
-        };
-        (range.start..range.end.min(self.len())).filter_map(slice)
-    }
-
-    /// The position of the first slice that starts at the offset or behind it.
-    pub(crate) fn position(&self, first_offset: u64) -> usize {
-        let is_before = |slice: &SliceEntry| slice.first_offset < first_offset;
-        let chunks = self.chunks.partition_point(|chunk| chunk.last().is_some_and(is_before));
-        let within = self
-            .chunks
-            .get(chunks)
-            .map_or(0, |chunk| chunk.partition_point(is_before));
-        chunks * SLICES_PER_CHUNK + within
-    }
-}
-
 impl DatasetSummary {
     async fn load(storage: &DatasetStorage, head: Multihash) -> Result<Self> {
         let mut seen = Seen::default();
         let state = jetway_odf::chain::load(storage, head, |block| seen.add(block)).await?;
-        Self::new(state, seen)
+        Self::new(state, seen, None)
     }
 
-    /// The summary at a later head, made by reading the new blocks only.
-    async fn advance(&self, storage: &DatasetStorage, head: Multihash) -> Result<Self> {
+    /// The summary at a later head, made by reading the new blocks only; none if the history was rewritten, or the head is an
+    /// older one.
+    async fn advance(&self, storage: &DatasetStorage, head: Multihash) -> Result<Option<Self>> {
         let mut state = self.state.clone();
         let mut seen = self.seen();
         match jetway_odf::chain::advance(&mut state, storage, head, |block| seen.add(block)).await? {
-            Advanced::Unchanged | Advanced::Forward { .. } => Self::new(state, seen),
-            // The history was rewritten, or the head is an older one.
-            Advanced::Diverged => Self::load(storage, head).await,
+            Advanced::Unchanged | Advanced::Forward { .. } => Ok(Some(Self::new(state, seen, Some(self))?)),
+            Advanced::Diverged => Ok(None),
         }
     }
 
@@ -141,7 +84,7 @@ impl DatasetSummary {
         for block in blocks {
             seen.add(block);
         }
-        Self::new(state, seen)
+        Self::new(state, seen, Some(self))
     }
 
     fn seen(&self) -> Seen {
@@ -152,17 +95,21 @@ impl DatasetSummary {
         }
     }
 
-    fn new(state: ChainState, seen: Seen) -> Result<Self> {
-        let schema = match state.schema() {
-            Some(schema) => schema.to_arrow()?,
-            None => Schema::empty(),
+    /// The schema is that of the summary before if it is the same.
+    fn new(state: ChainState, seen: Seen, before: Option<&Self>) -> Result<Self> {
+        let schema = match (state.schema(), before) {
+            (Some(schema), Some(before)) if before.state.schema().is_some_and(|known| Arc::ptr_eq(known, schema)) => {
+                Arc::clone(&before.schema)
+            }
+            (Some(schema), _) => Arc::new(schema.to_arrow()?),
+            (None, _) => Arc::new(Schema::empty()),
         };
         Ok(Self {
             only_appends: state.kind() == DatasetKind::Root && !seen.merges,
             state,
             slices: seen.slices,
             receipts: seen.receipts,
-            schema: Arc::new(schema),
+            schema,
         })
     }
 }
@@ -193,109 +140,5 @@ impl Seen {
 
     fn add_source(&mut self, strategy: &MergeStrategy) {
         self.merges |= !matches!(strategy, MergeStrategy::Append {} | MergeStrategy::Ledger { .. });
-    }
-}
-
-/// Summaries of recently used heads. Everything in it can be read again from storage.
-#[derive(Debug, Default)]
-pub(crate) struct SummaryCache {
-    entries: Mutex<Entries>,
-}
-
-#[derive(Debug, Default)]
-struct Entries {
-    by_head: HashMap<(DatasetId, Multihash), (u64, Arc<DatasetSummary>)>,
-    newest: HashMap<DatasetId, Multihash>,
-    clock: u64,
-}
-
-impl SummaryCache {
-    /// The summary of a dataset at its pinned head.
-    pub(crate) async fn get(&self, dataset: &PinnedDataset) -> Result<Arc<DatasetSummary>> {
-        let key = (dataset.id, dataset.head);
-        let base = {
-            let mut entries = self.entries.lock().await;
-            if let Some(found) = entries.touch(key) {
-                return Ok(found);
-            }
-            entries
-                .newest
-                .get(&dataset.id)
-                .copied()
-                .and_then(|head| entries.touch((dataset.id, head)))
-        };
-        let summary = match base {
-            Some(base) => base.advance(&dataset.storage, dataset.head).await?,
-            None => DatasetSummary::load(&dataset.storage, dataset.head).await?,
-        };
-        check_identity(&summary, dataset)?;
-        let summary = Arc::new(summary);
-        self.put(Arc::clone(&summary)).await;
-        Ok(summary)
-    }
-
-    /// As [`Self::get`], but a chain that nobody queries takes no place from those that somebody does.
-    pub(crate) async fn look(&self, dataset: &PinnedDataset) -> Result<Arc<DatasetSummary>> {
-        let is_known = self.entries.lock().await.newest.contains_key(&dataset.id);
-        if is_known {
-            return self.get(dataset).await;
-        }
-        let summary = DatasetSummary::load(&dataset.storage, dataset.head).await?;
-        check_identity(&summary, dataset)?;
-        Ok(Arc::new(summary))
-    }
-
-    /// Keeps a summary that somebody made already.
-    pub(crate) async fn put(&self, summary: Arc<DatasetSummary>) {
-        self.entries.lock().await.insert(summary);
-    }
-}
-
-fn check_identity(summary: &DatasetSummary, dataset: &PinnedDataset) -> Result<()> {
-    if summary.state.id() == dataset.id {
-        return Ok(());
-    }
-    Err(
-        Error::new(ErrorKind::Corrupt, "the dataset's first block names another dataset")
-            .with_context("dataset", dataset.alias.to_string())
-            .with_context("found", summary.state.id().to_string()),
-    )
-}
-
-impl Entries {
-    fn touch(&mut self, key: (DatasetId, Multihash)) -> Option<Arc<DatasetSummary>> {
-        self.clock += 1;
-        let clock = self.clock;
-        self.by_head.get_mut(&key).map(|(used, summary)| {
-            *used = clock;
-            Arc::clone(summary)
-        })
-    }
-
-    fn insert(&mut self, summary: Arc<DatasetSummary>) {
-        self.clock += 1;
-        let (id, head) = (summary.state.id(), summary.state.head());
-        let is_newer = self
-            .newest
-            .get(&id)
-            .and_then(|newest| self.by_head.get(&(id, *newest)))
-            .is_none_or(|(_, newest)| newest.state.sequence_number() <= summary.state.sequence_number());
-        if is_newer {
-            self.newest.insert(id, head);
-        }
-        self.by_head.insert((id, head), (self.clock, summary));
-        if self.by_head.len() > MAX_SUMMARIES {
-            self.forget_old();
-        }
-    }
-
-    /// Drops the half that was not used for longest.
-    fn forget_old(&mut self) {
-        let mut uses: Vec<u64> = self.by_head.values().map(|(used, _)| *used).collect();
-        let (_, middle, _) = uses.select_nth_unstable(MAX_SUMMARIES / 2);
-        let middle = *middle;
-        self.by_head.retain(|_, (used, _)| *used >= middle);
-        let by_head = &self.by_head;
-        self.newest.retain(|id, head| by_head.contains_key(&(*id, *head)));
     }
 }

@@ -124,15 +124,9 @@ impl SystemTableSource for Datasets {
             ids.append_value(dataset.id.to_string());
             kinds.append_value(format!("{:?}", dataset.kind).to_lowercase());
             heads.append_value(dataset.head.to_string());
-            let (mut total, mut count, mut size) = (0, 0, 0);
-            for slice in summary.slices.iter() {
-                total += slice.rows();
-                count += 1;
-                size += slice.size;
-            }
-            rows.append_value(number(total));
-            slices.append_value(number(count));
-            bytes.append_value(number(size));
+            rows.append_value(number(summary.slices.rows()));
+            slices.append_value(number(summary.slices.len() as u64));
+            bytes.append_value(number(summary.slices.bytes()));
         }
         let columns: [ArrayRef; 8] = [
             Arc::new(accounts.finish()),

@@ -1,5 +1,6 @@
 //! A dataset as a table that DataFusion scans.
 
+mod exact;
 mod prune;
 mod range;
 mod reader;
@@ -10,8 +11,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::stats::Precision;
-use datafusion::common::{ColumnStatistics, DataFusionError, ScalarValue, Statistics};
+use datafusion::common::{DataFusionError, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
@@ -23,8 +23,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use jetway_odf::storage::ObjectKind;
 
-use crate::read_index::{Piece, ReadIndexes};
+use crate::read_index::{Piece, Pieces, ReadIndexes};
 use crate::summary::{DatasetSummary, SliceEntry};
+use crate::table::prune::Prune;
 use crate::table::reader::Readers;
 use crate::{Part, PinnedDataset};
 
@@ -37,7 +38,7 @@ type DfResult<T> = Result<T, DataFusionError>;
 #[derive(Debug, Clone)]
 pub(crate) struct DatasetTable {
     files: DatasetFiles,
-    pieces: Arc<Vec<Piece>>,
+    pieces: Pieces,
     indexes: Arc<ReadIndexes>,
     /// Which rows are there; all of them unless set.
     part: Option<Part>,
@@ -145,13 +146,19 @@ impl DatasetTable {
                 rows += piece.rows();
                 needed
             });
-            return Ok(wanted.cloned().collect());
+            return Ok(wanted.collect());
         }
         let summary = &self.files.summary;
         let system_time = &summary.state.vocabulary().system_time;
         let asks_for_time = |filter: &Expr| filter.column_refs().iter().any(|column| column.name == *system_time);
         let times_are_blocks = filters.iter().any(asks_for_time) && self.files.times_are_blocks(session).await;
-        prune::matching(session, summary, &self.pieces, filters, times_are_blocks)
+        let prune = Prune {
+            summary,
+            pieces: &self.pieces,
+            known: &self.indexes.statistics,
+            times_are_blocks,
+        };
+        prune.matching(session, filters)
     }
 }
 
@@ -186,7 +193,12 @@ impl TableProvider for DatasetTable {
         let storage = &self.files.dataset.storage;
         let pieces = self.indexes.trusted(storage, &self.files.summary, wanted).await;
         let Some(part) = self.part else {
-            return self.files.plan(session, projection, &pieces, limit);
+            let statistics = match filters.is_empty() && limit.is_none() {
+                true => exact::of_all(&self.files.summary, &self.pieces, &self.indexes.statistics),
+                false => self.files.statistics_of(&pieces),
+            };
+            let files = pieces.iter().map(|piece| self.files.file(piece)).collect();
+            return self.files.plan_files(session, projection, files, statistics, limit);
         };
         // A merged file may have been replaced by its slices.
         let pieces = DatasetFiles::within(pieces, part);
@@ -195,7 +207,12 @@ impl TableProvider for DatasetTable {
             let file = self.files.file(piece);
             files.push(self.files.limited(session, piece, file, part).await?);
         }
-        self.files.plan_files(session, projection, &pieces, files, limit)
+        let is_whole = |file: &PartitionedFile| file.extension::<ParquetAccessPlan>().is_none();
+        let statistics = match files.iter().all(is_whole) {
+            true => self.files.statistics_of(&pieces),
+            false => Statistics::new_unknown(&self.files.summary.schema),
+        };
+        self.files.plan_files(session, projection, files, statistics, limit)
     }
 
     /// All filters help to leave out slices, row groups and pages; none of them is sure to drop every other row.
@@ -205,7 +222,10 @@ impl TableProvider for DatasetTable {
 
     fn statistics(&self) -> Option<Statistics> {
         // Of a part it is not known how many rows it has.
-        self.part.is_none().then(|| self.files.statistics_of(&self.pieces))
+        let known = &self.indexes.statistics;
+        self.part
+            .is_none()
+            .then(|| exact::of_all(&self.files.summary, &self.pieces, known))
     }
 }
 
@@ -247,31 +267,9 @@ impl DatasetFiles {
     fn statistics_of(&self, pieces: &[Piece]) -> Statistics {
         let rows = pieces.iter().map(Piece::rows).sum::<u64>();
         let bytes = pieces.iter().map(Piece::size).sum::<u64>();
-        let mut statistics = Statistics::new_unknown(&self.summary.schema);
-        statistics.num_rows = usize::try_from(rows).map_or(Precision::Absent, Precision::Exact);
-        statistics.total_byte_size = usize::try_from(bytes).map_or(Precision::Absent, Precision::Inexact);
-        let vocabulary = self.summary.state.vocabulary();
-        let index = self.summary.schema.index_of(&vocabulary.offset);
-        if let (Ok(index), Some(first), Some(last)) = (index, pieces.first(), pieces.last())
-            && let Some(column) = statistics.column_statistics.get_mut(index)
-        {
-            let value = |offset: u64| {
-                let value = i64::try_from(offset)
-                    .ok()
-                    .map(|offset| ScalarValue::Int64(Some(offset)));
-                let data_type = self.summary.schema.field(index).data_type();
-                value
-                    .and_then(|value| value.cast_to(data_type).ok())
-                    .map_or(Precision::Absent, Precision::Exact)
-            };
-            *column = ColumnStatistics {
-                null_count: Precision::Exact(0),
-                min_value: value(first.first_offset()),
-                max_value: value(last.last_offset()),
-                ..ColumnStatistics::new_unknown()
-            };
-        }
-        statistics
+        let offsets = pieces.first().map(Piece::first_offset);
+        let offsets = offsets.zip(pieces.last().map(Piece::last_offset));
+        exact::of_rows(&self.summary, rows, bytes, offsets)
     }
 
     /// Whether the rows of a slice have the system time of its block. Not so where a hard compaction has written the blocks
@@ -318,26 +316,23 @@ impl DatasetFiles {
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let files = pieces.iter().map(|piece| self.file(piece)).collect();
-        self.plan_files(session, projection, pieces, files, limit)
+        let statistics = self.statistics_of(pieces);
+        self.plan_files(session, projection, files, statistics, limit)
     }
 
     fn file(&self, piece: &Piece) -> PartitionedFile {
         PartitionedFile::new(piece.path(&self.dataset.storage).to_string(), piece.size())
     }
 
-    /// `files` are those of the pieces.
+    /// `statistics` are those of all files together.
     fn plan_files(
         &self,
         session: &dyn Session,
         projection: Option<&Vec<usize>>,
-        pieces: &[Piece],
         files: Vec<PartitionedFile>,
+        statistics: Statistics,
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let mut statistics = self.statistics_of(pieces);
-        if files.iter().any(|file| file.extension::<ParquetAccessPlan>().is_some()) {
-            statistics = Statistics::new_unknown(&self.summary.schema);
-        }
         let store_url = ObjectStoreUrl::parse(self.dataset.storage.base_url().as_str())?;
         let store = session.runtime_env().object_store(&store_url)?;
         let metadata_cache = session.runtime_env().cache_manager.get_file_metadata_cache();

@@ -156,6 +156,7 @@ impl Ingest {
             receipts: receipt.as_slice(),
             ..Additions::default()
         };
+        self.services.learn(&written);
         let appended = append(&state, &additions, written)?;
         blocks.extend(appended.blocks);
         match self

@@ -268,6 +268,7 @@ impl Services {
                 source_state: first.intake.polled.as_ref().and_then(|polled| polled.after.as_ref()),
                 receipts: &receipts(group, events),
             };
+            self.learn(&written);
             let made = append(&summary.state, &additions, written)?;
             if made.blocks.is_empty() {
                 return Ok(Done::nothing(&dataset));
@@ -280,7 +281,7 @@ impl Services {
             {
                 CommitOutcome::Committed { head } => {
                     match summary.append(&blocks, made.state) {
-                        Ok(summary) => self.summaries.put(Arc::new(summary)).await,
+                        Ok(summary) => self.summaries.put(&dataset.storage, Arc::new(summary)),
                         // The rows are in. Whoever asks next makes the summary from the chain.
                         Err(error) => {
                             tracing::warn!(dataset = %dataset.alias, %error, "the summary of a dataset cannot be continued");
@@ -309,6 +310,16 @@ impl Services {
             "other writers were faster each time; send the rows again",
         )
         .with_context("dataset", id.to_string()))
+    }
+
+    /// Remembers what is in slices that were written here, so that they need not be opened to know.
+    pub(super) fn learn(&self, written: &WrittenSlices) {
+        for slice in &written.slices {
+            if let Some(statistics) = &slice.file.statistics {
+                let hash = slice.file.physical_hash;
+                self.engine.statistics.insert(hash, statistics.clone());
+            }
+        }
     }
 
     /// The events that rows mean for the dataset as it is now.
@@ -494,6 +505,7 @@ async fn reread(
             physical_hash: slice.physical_hash,
             logical_hash: slice.logical_hash,
             rows: slice.rows,
+            statistics: None,
         };
         slices.push(WrittenSlice {
             file,

@@ -105,16 +105,31 @@ pub(super) fn to_extra(receipts: &[Receipt]) -> Result<Option<ExtraAttributes>> 
 }
 
 /// The newest receipts of a dataset. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Known>", into = "Vec<Known>")]
 pub(crate) struct Receipts {
     recent: Arc<VecDeque<Arc<Known>>>,
 }
 
 /// A receipt and where it stands.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Known {
     receipt: Receipt,
     block: Multihash,
+}
+
+impl From<Vec<Known>> for Receipts {
+    fn from(known: Vec<Known>) -> Self {
+        Self {
+            recent: Arc::new(known.into_iter().map(Arc::new).collect()),
+        }
+    }
+}
+
+impl From<Receipts> for Vec<Known> {
+    fn from(receipts: Receipts) -> Self {
+        receipts.recent.iter().map(|known| known.as_ref().clone()).collect()
+    }
 }
 
 impl Receipts {

@@ -34,7 +34,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::compute::{Compute, Task};
 use crate::ingest::slice::hash_lane::HashLane;
 use crate::ingest::slice::sink::Sink;
-use crate::{Error, ErrorKind, Result};
+use crate::statistics::FileStatistics;
+use crate::{Error, ErrorKind, Result, statistics};
 
 /// Row groups end at either limit: the first is what readers of the format expect, the second bounds memory.
 const GROUP_ROWS: usize = 1024 * 1024;
@@ -50,6 +51,8 @@ pub(crate) struct SliceFile {
     pub(crate) physical_hash: Multihash,
     pub(crate) logical_hash: Multihash,
     pub(crate) rows: u64,
+    /// What its footer says about its columns, if that is known.
+    pub(crate) statistics: Option<FileStatistics>,
 }
 
 /// Writes one slice.
@@ -156,12 +159,13 @@ impl SliceWriter {
             hashed.extend(lane.finish().await?);
         }
         let (writer, schema) = (self.file.idle().await?, self.schema);
-        let (source, physical_hash, structs) = self
+        let (source, physical_hash, structs, statistics) = self
             .compute
             .block(move || {
+                let statistics = statistics::of_row_groups(writer.schema_descr(), writer.flushed_row_groups());
                 let (source, hash) = writer.into_inner().map_err(encoding_failed)?.finish()?;
                 let structs = reread::struct_digests(&schema, &source)?;
-                Ok((source, hash, structs))
+                Ok((source, hash, structs, statistics))
             })
             .await?;
         let logical_hash = self.hash.finish(hashed.into_iter().chain(structs))?;
@@ -170,6 +174,7 @@ impl SliceWriter {
             physical_hash,
             logical_hash,
             rows: self.rows,
+            statistics: Some(statistics),
         })
     }
 
