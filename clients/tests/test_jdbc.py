@@ -285,13 +285,18 @@ PARAMETERS = [
     ("TEXT", "string", "Zürich 東京", "Zürich 東京"),
     ("BYTEA", "bytes", "00ff", "00ff"),
     ("DATE", "date", "1969-07-20", "1969-07-20"),
-    # The driver sends milliseconds, of whatever unit the parameter is (docs/clients.md).
+    # The driver sends milliseconds, of whatever unit the statement has them.
+    ("TIME", "time", "12:34:56", "12:34:56"),
+    ("TIMESTAMP(0)", "timestamp", "2024-02-29 12:00:00", "2024-02-29 12:00:00.0"),
     ("TIMESTAMP(3)", "timestamp", "2024-02-29 12:00:00.123", "2024-02-29 12:00:00.123"),
+    ("TIMESTAMP(6)", "timestamp", "1969-07-20 20:17:40.123", "1969-07-20 20:17:40.123"),
+    ("TIMESTAMP", "timestamp", "2024-02-29 12:00:00.123", "2024-02-29 12:00:00.123"),
+    ("TIMESTAMP WITH TIME ZONE", "timestamp", "2024-02-29 12:00:00.123", "2024-02-29 12:00:00.123"),
 ]
 
 
 @pytest.mark.covers("PreparedStatementQuery", client="JDBC", traps=[9, 22])
-@pytest.mark.parametrize(("type", "setter", "value", "text"), PARAMETERS, ids=[setter for _, setter, _, _ in PARAMETERS])
+@pytest.mark.parametrize(("type", "setter", "value", "text"), PARAMETERS, ids=[type for type, _, _, _ in PARAMETERS])
 def test_parameters_of_every_type(java_connection: JdbcConnection, type: str, setter: str, value, text: str):
     sql = f"SELECT CAST(? AS {type}) AS v"
     assert java_connection.query(sql, (setter, value)).rows == [[text]]
@@ -355,6 +360,9 @@ TYPES = [
     ("TIME '12:34:56'", 92, "12:34:56"),
     ("arrow_cast('2024-02-29T12:00:00', 'Timestamp(Second, None)')", TIMESTAMP, "2024-02-29 12:00:00.0"),
     ("arrow_cast('1969-07-20T20:17:40.123456789', 'Timestamp(Nanosecond, None)')", TIMESTAMP, "1969-07-20 20:17:40.123456789"),
+    # Zones are left out, the values are in UTC (docs/types.md).
+    ("arrow_cast('1969-07-20T20:17:40.123456Z', 'Timestamp(Microsecond, Some(\"UTC\"))')", TIMESTAMP, "1969-07-20 20:17:40.123456"),
+    ("arrow_cast('2024-07-29T12:00:00Z', 'Timestamp(Second, Some(\"Europe/Berlin\"))')", TIMESTAMP, "2024-07-29 12:00:00.0"),
     ("arrow_cast('-1.50', 'Decimal128(38, 10)')", DECIMAL, "-1.5000000000"),
     ("arrow_cast('1.50', 'Decimal256(60, 10)')", DECIMAL, "1.5000000000"),
     ("make_array(1, NULL, 3)", 2003, ["1", None, "3"]),
@@ -377,6 +385,8 @@ def test_values_of_every_type_arrive(java_connection: JdbcConnection, sql: str, 
 MOMENTS = [
     ("arrow_cast('2024-02-29T12:00:00Z', 'Timestamp(Millisecond, Some(\"UTC\"))')", "2024-02-29T12:00:00Z"),
     ("arrow_cast('1969-07-20T20:17:40.5Z', 'Timestamp(Microsecond, Some(\"UTC\"))')", "1969-07-20T20:17:40.500Z"),
+    ("arrow_cast('2024-07-29T12:00:00.123456789Z', 'Timestamp(Nanosecond, Some(\"Europe/Berlin\"))')", "2024-07-29T12:00:00.123456789Z"),
+    ("arrow_cast('2024-03-31T00:30:00Z', 'Timestamp(Second, Some(\"-03:30\"))')", "2024-03-31T00:30:00Z"),
     ("TIMESTAMP '2024-03-31T02:30:00'", "2024-03-31T02:30:00Z"),
 ]
 
@@ -384,7 +394,31 @@ MOMENTS = [
 @pytest.mark.covers("DoGet", client="JDBC", traps=[8])
 @pytest.mark.parametrize(("sql", "instant"), MOMENTS, ids=[instant for _, instant in MOMENTS])
 def test_moments_are_what_they_were(java_connection: JdbcConnection, sql: str, instant: str):
-    assert java_connection.call("timestamp", sql=f"SELECT {sql} AS v")["instant"] == instant
+    found = java_connection.call("timestamp", sql=f"SELECT {sql} AS v")
+    assert found["instant"] == instant
+    assert found["object"] == found["text"]
+    local = java_connection.call("objectAs", sql=f"SELECT {sql} AS v", **{"class": "java.time.LocalDateTime"})
+    assert instant.startswith(local)
+
+
+@pytest.mark.covers("StatementQuery", client="JDBC", traps=[8])
+def test_every_column_of_a_dataset_is_an_object(java_connection: JdbcConnection, keyed: str):
+    """What a tool does that shows a table: `SELECT *`, and `getObject` of each column, system_time and event_time among them."""
+    found = java_connection.query(f"SELECT * FROM {ADMIN}.{keyed}")
+    assert [column["type"] for column in found.columns if column["name"].endswith("_time")] == [TIMESTAMP, TIMESTAMP]
+    columns = java_connection.metadata("getColumns", None, ADMIN, stored(keyed), "%_time").dicts()
+    assert [column["DATA_TYPE"] for column in columns] == [str(TIMESTAMP)] * 2
+    (row,) = found.dicts()
+    assert row["event_time"] == row["system_time"] > "2026"
+
+
+@pytest.mark.covers("SetSessionOptions", client="JDBC", traps=[8, 15])
+def test_a_program_may_ask_for_zones(jdbc: Jdbc, node: Node):
+    connection = jdbc.connect(node.uri, user=ADMIN, password=PASSWORD, **{"jetway-zones": "keep"})
+    sql = "SELECT arrow_cast('2024-07-29T12:00:00Z', 'Timestamp(Microsecond, Some(\"Europe/Berlin\"))') AS v"
+    assert connection.call("objectAs", sql=sql, **{"class": "java.time.Instant"}) == "2024-07-29T12:00:00Z"
+    assert connection.call("objectAs", sql=sql, **{"class": "java.time.OffsetDateTime"}) == "2024-07-29T14:00+02:00"
+    connection.close()
 
 
 # The example

@@ -71,9 +71,8 @@ impl Call {
 
     /// Begins a query of the caller that goes on when the call has ended.
     pub(crate) fn begin_background(&self, id: QueryId, query: &Query) -> Result<ActiveQuery> {
-        let text = query.sql().unwrap_or_default();
         let (queries, command) = (&self.shared.queries, self.record.command());
-        let active = queries.begin(id, self.origin(), command, text)?;
+        let active = queries.begin(id, self.origin(), command, &query.shown())?;
         let chosen = self.options.statement_timeout.filter(|timeout| !timeout.is_zero());
         let limits = [self.shared.options.query_timeout, chosen];
         Ok(active.with_time_limit(limits.into_iter().flatten().min()))
@@ -85,18 +84,17 @@ impl Call {
             account: account.to_owned(),
             ..self.origin()
         };
-        let text = query.sql().unwrap_or_default();
-        self.shared.queries.planned(id, origin, self.record.command(), text);
+        let text = query.shown();
+        self.shared.queries.planned(id, origin, self.record.command(), &text);
     }
 
     /// Begins a query of the caller, which ends at the earliest of the node's limit, the caller's deadline and the option
     /// `statement_timeout`, of which zero means none.
     pub(crate) fn begin(&self, id: QueryId, query: &Query) -> Result<ActiveQuery> {
-        let text = query.sql().unwrap_or_default();
         let active = self
             .shared
             .queries
-            .begin(id, self.origin(), self.record.command(), text)?;
+            .begin(id, self.origin(), self.record.command(), &query.shown())?;
         let chosen = self.options.statement_timeout.filter(|timeout| !timeout.is_zero());
         let limits = [self.shared.options.query_timeout, self.deadline, chosen];
         Ok(active.with_time_limit(limits.into_iter().flatten().min()))
@@ -104,10 +102,9 @@ impl Call {
 
     /// Notes that a query was planned.
     pub(crate) fn planned(&self, id: QueryId, query: &Query) {
-        let text = query.sql().unwrap_or_default();
         self.shared
             .queries
-            .planned(id, self.origin(), self.record.command(), text);
+            .planned(id, self.origin(), self.record.command(), &query.shown());
     }
 
     /// The same call as part of a transaction, or of none.

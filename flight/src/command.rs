@@ -10,7 +10,6 @@ use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::sql::{
     Any, Command, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
     CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTables, CommandGetXdbcTypeInfo, CommandPreparedStatementQuery,
-    CommandStatementQuery,
 };
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightDescriptor, FlightInfo, PollInfo, PutResult, SchemaResult, Ticket,
@@ -28,6 +27,7 @@ use crate::session::actions as session;
 use crate::wire::schema_bytes;
 use crate::{Error, Result};
 
+mod acknowledge;
 mod actions;
 mod cancel;
 mod catalogs;
@@ -44,6 +44,7 @@ mod prepared;
 mod renew;
 mod sql_info;
 mod statement;
+mod substrait;
 mod table_types;
 mod tables;
 #[cfg(test)]
@@ -54,7 +55,8 @@ mod xdbc_type_info;
 
 /// A command that is answered with rows.
 enum Query {
-    Statement(CommandStatementQuery),
+    /// SQL or a Substrait plan, and the transaction that it is part of.
+    Statement(jetway_planner::Query, Option<Bytes>),
     Prepared(CommandPreparedStatementQuery),
     Listing(Listing),
 }
@@ -77,7 +79,12 @@ enum Listing {
 impl Query {
     fn from_command(command: Command) -> Result<Self> {
         Ok(match command {
-            Command::CommandStatementQuery(command) => Self::Statement(command),
+            Command::CommandStatementQuery(command) => {
+                Self::Statement(jetway_planner::Query::Sql(command.query), command.transaction_id)
+            }
+            Command::CommandStatementSubstraitPlan(command) => {
+                Self::Statement(substrait::query(command.plan)?, command.transaction_id)
+            }
             Command::CommandPreparedStatementQuery(command) => Self::Prepared(command),
             other => Self::Listing(Listing::from_command(other)?),
         })
@@ -85,7 +92,8 @@ impl Query {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Statement(_) => "StatementQuery",
+            Self::Statement(jetway_planner::Query::Sql(_), _) => "StatementQuery",
+            Self::Statement(jetway_planner::Query::Substrait(_), _) => "StatementSubstraitPlan",
             Self::Prepared(_) => "PreparedStatementQuery",
             Self::Listing(listing) => listing.name(),
         }
@@ -145,8 +153,13 @@ impl Listing {
             Self::TableTypes => table_types::rows().map(one_batch),
             Self::SqlInfo(command) => {
                 let planner = &call.shared.planner;
-                let (functions, reserved) = (planner.functions(), planner.reserved_words());
-                sql_info::rows(&call.shared.options, functions, reserved, &command).map(one_batch)
+                let node = sql_info::Node {
+                    options: &call.shared.options,
+                    functions: planner.functions(),
+                    reserved: planner.reserved_words(),
+                    transactions: planner.has_transactions(),
+                };
+                sql_info::rows(node, &command).map(one_batch)
             }
             Self::XdbcTypeInfo(command) => xdbc_type_info::rows(&command).map(one_batch),
             Self::PrimaryKeys(command) => keys::primary(call, command).await.map(one_batch),
@@ -168,7 +181,9 @@ pub(crate) fn flight_info(call: Call, descriptor: FlightDescriptor) -> BoxFuture
         let query = Query::from_command(described(&descriptor)?)?;
         call.named(query.name());
         match query {
-            Query::Statement(command) => statement::flight_info(&call, command, descriptor).await,
+            Query::Statement(query, transaction) => {
+                statement::flight_info(&call, query, transaction.as_ref(), descriptor).await
+            }
             Query::Prepared(command) => prepared::flight_info(&call, &command, descriptor).await,
             Query::Listing(listing) => {
                 let ticket = descriptor.cmd.clone();
@@ -192,7 +207,7 @@ pub(crate) fn schema(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'sta
         let query = Query::from_command(described(&descriptor)?)?;
         call.named(query.name());
         let schema = match query {
-            Query::Statement(command) => statement::schema(&call, command).await?,
+            Query::Statement(query, transaction) => statement::schema(&call, query, transaction.as_ref()).await?,
             Query::Prepared(command) => prepared::schema(&call, &command).await?,
             Query::Listing(listing) => listing.schema(),
         };
@@ -213,9 +228,8 @@ pub(crate) fn poll(call: Call, descriptor: FlightDescriptor) -> BoxFuture<'stati
         let query = Query::from_command(command)?;
         call.named(query.name());
         let request = match query {
-            Query::Statement(command) => {
-                let call = transaction::within(&call, command.transaction_id.as_ref())?;
-                call.plan_request(jetway_planner::Query::Sql(command.query))
+            Query::Statement(query, transaction) => {
+                transaction::within(&call, transaction.as_ref())?.plan_request(query)
             }
             Query::Prepared(command) => prepared::request(&call, &command.prepared_statement_handle)?,
             Query::Listing(listing) => {
@@ -249,7 +263,9 @@ pub(crate) fn get(call: Call, ticket: Ticket) -> BoxFuture<'static, Result<Answe
                 let messages = statement::fetch(&call, &ticket.statement_handle).await?;
                 return Ok(call.answers(messages));
             }
-            Command::CommandStatementQuery(_) | Command::CommandPreparedStatementQuery(_) => {
+            Command::CommandStatementQuery(_)
+            | Command::CommandStatementSubstraitPlan(_)
+            | Command::CommandPreparedStatementQuery(_) => {
                 return Err(Error::invalid_argument(wrong));
             }
             other => {
@@ -293,7 +309,7 @@ pub(crate) fn put(call: Call, mut upload: Upload) -> BoxFuture<'static, Result<A
         let result = match described(&descriptor)? {
             Command::CommandStatementIngest(command) => {
                 call.named("StatementIngest");
-                ingest::run(&call, command, first, upload).await?
+                return ingest::run(&call, command, first, upload).await;
             }
             Command::CommandStatementUpdate(command) => {
                 call.named("StatementUpdate");
@@ -309,8 +325,13 @@ pub(crate) fn put(call: Call, mut upload: Upload) -> BoxFuture<'static, Result<A
             }
             other => return Err(not_offered::command(&other)),
         };
-        Ok(stream::once(std::future::ready(Ok(result))).boxed())
+        Ok(one(result))
     })
+}
+
+/// An answer of one message.
+fn one(result: PutResult) -> Answers<PutResult> {
+    stream::once(std::future::ready(Ok(result))).boxed()
 }
 
 /// DoAction.
@@ -322,6 +343,15 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
                 match decode_any(&action.body)? {
                     Command::ActionCreatePreparedStatementRequest(request) => {
                         Some(prepared::create(&call, request).await?)
+                    }
+                    other => return Err(wrong_body(&action.r#type, &other)),
+                }
+            }
+            actions::CREATE_PREPARED_SUBSTRAIT_PLAN => {
+                call.named(actions::CREATE_PREPARED_SUBSTRAIT_PLAN);
+                match decode_any(&action.body)? {
+                    Command::ActionCreatePreparedSubstraitPlanRequest(request) => {
+                        Some(prepared::create_plan(&call, request).await?)
                     }
                     other => return Err(wrong_body(&action.r#type, &other)),
                 }

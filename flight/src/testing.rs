@@ -29,7 +29,7 @@ impl Random {
     /// What some client may have asked for.
     pub(crate) fn profile(&mut self) -> WireProfile {
         loop {
-            if let Some(profile) = WireProfile::from_bits(self.below(64) as u32) {
+            if let Some(profile) = WireProfile::from_bits(self.below(256) as u32) {
                 return profile;
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, TimeUnit};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
 use bytes::Bytes;
@@ -31,6 +31,26 @@ impl WireProfile {
         with_column_metadata(&Shape::Wire(self).schema(schema), None)
     }
 
+    /// The schema in which a client is to send values for parameters of a schema. Zones stay: a value that is written for one is
+    /// an instant.
+    pub(crate) fn parameters(self, schema: &Schema) -> SchemaRef {
+        let zoned = Self {
+            drops_zones: false,
+            ..self
+        };
+        let schema = Shape::Wire(zoned).schema(schema);
+        if !self.binds_millis {
+            return with_column_metadata(&schema, None);
+        }
+        let fields = schema.fields().iter().map(|field| match field.data_type() {
+            DataType::Timestamp(_, zone) => in_type(field, DataType::Timestamp(TimeUnit::Millisecond, zone.clone())),
+            DataType::Time32(_) | DataType::Time64(_) => in_type(field, DataType::Time32(TimeUnit::Millisecond)),
+            _ => Arc::clone(field),
+        });
+        let fields: Vec<FieldRef> = fields.collect();
+        with_column_metadata(&Schema::new_with_metadata(fields, schema.metadata().clone()), None)
+    }
+
     /// How messages are written.
     pub(crate) fn ipc_options(self) -> Result<IpcWriteOptions> {
         let compression = self.compression.map(|compression| match compression {
@@ -41,6 +61,10 @@ impl WireProfile {
             .try_with_compression(compression)
             .map_err(|error| Error::internal("compression cannot be set up").with_source(error))
     }
+}
+
+fn in_type(field: &FieldRef, data_type: DataType) -> FieldRef {
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 /// A batch with the columns of another schema: same names and order, types as [`Shape`] changes them.

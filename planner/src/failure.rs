@@ -119,7 +119,7 @@ fn classify(error: &DataFusionError) -> (ErrorKind, String) {
         DataFusionError::SQL(parser, _) => (ErrorKind::InvalidSql, format!("the SQL does not parse: {parser}")),
         DataFusionError::Plan(_) => (ErrorKind::InvalidSql, text()),
         DataFusionError::SchemaError(schema, _) => (ErrorKind::InvalidSql, schema_message(schema)),
-        DataFusionError::Configuration(_) => (ErrorKind::InvalidArgument, text()),
+        DataFusionError::Configuration(_) | DataFusionError::Substrait(_) => (ErrorKind::InvalidArgument, text()),
         DataFusionError::NotImplemented(_) => (ErrorKind::Unsupported, text()),
         DataFusionError::ResourcesExhausted(_) => (
             ErrorKind::ResourceExhausted,

@@ -38,7 +38,8 @@ pub(crate) struct Unbound {
     /// None if it cannot be planned without knowing more types.
     plan: Option<LogicalPlan>,
     types: Vec<Option<DataType>>,
-    statement: SqlStatement,
+    /// None of a plan that came without a text.
+    statement: Option<SqlStatement>,
     /// The aliases of columns whose names are repeated; then the plan has names of ours.
     aliases: Option<Vec<Option<String>>>,
 }
@@ -74,7 +75,7 @@ impl Unbound {
         let mut unbound = Self {
             plan: None,
             types: vec![None; parameters],
-            statement,
+            statement: Some(statement),
             aliases,
         };
         let error = match planned {
@@ -99,9 +100,31 @@ impl Unbound {
         Err(error.into())
     }
 
+    /// A plan that came without a text, whose placeholders may say their types.
+    ///
+    /// # Errors
+    /// When it does more than read, or has too many parameters.
+    pub(crate) fn of_plan(plan: LogicalPlan) -> Result<Self> {
+        policy::check(&plan)?;
+        let declared = infer::declared(&plan)?;
+        let (plan, mut types) = infer::types(plan, declared.len())?;
+        for (known, declared) in types.iter_mut().zip(declared) {
+            *known = known.take().or(declared);
+        }
+        Ok(Self {
+            plan: Some(infer::set_types(plan, &types)?),
+            types,
+            statement: None,
+            aliases: None,
+        })
+    }
+
     /// Plans the text with its parameters cast to types.
     async fn plan_with(&self, session: &SessionState, types: &[DataType]) -> Result<LogicalPlan> {
-        let statement = infer::cast_parameters(self.statement.clone(), types)?;
+        let Some(statement) = self.statement.clone() else {
+            return Err(unbound(types.len()));
+        };
+        let statement = infer::cast_parameters(statement, types)?;
         Ok(session.statement_to_plan(statement).await?)
     }
 

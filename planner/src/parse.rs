@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result, failure};
 const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
 
 /// Largest number of a parameter. Nobody writes more, and each has a column.
-const MAX_PARAMETERS: usize = 32_767;
+pub(crate) const MAX_PARAMETERS: usize = 32_767;
 
 /// A statement whose parameters are all written `$1`, `$2` and so on.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! What is asked of the planner: a text or a plan, on whose behalf, and under which settings.
 
+use std::borrow::Cow;
+
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 
@@ -20,6 +22,14 @@ impl Query {
         match self {
             Self::Sql(text) => Some(text),
             Self::Substrait(_) => None,
+        }
+    }
+
+    /// What people are shown of it.
+    pub fn shown(&self) -> Cow<'_, str> {
+        match self {
+            Self::Sql(text) => Cow::Borrowed(text),
+            Self::Substrait(plan) => Cow::Owned(format!("Substrait plan of {} bytes", plan.len())),
         }
     }
 

@@ -40,10 +40,8 @@ pub(crate) struct Resolver<'a> {
 impl Resolver<'_> {
     /// Registers every dataset that a statement names with its session; gives their pins, in the order of identity.
     pub(crate) async fn register(&self, session: &mut SessionState, statement: &SqlStatement) -> Result<Vec<Pin>> {
-        let mut tables = Tables::new(self.subject);
         let default = session.config_options().catalog.default_schema.clone();
-        // The subject's own account is where names without one are looked up anyhow.
-        let schema = (default != self.subject.name().as_str()).then_some(default.as_str());
+        let schema = self.schema(&default);
         let mut pins = Pins::default();
         let mut calls = HashMap::new();
         for call in functions::calls(session, statement)? {
@@ -53,8 +51,23 @@ impl Resolver<'_> {
             calls.insert(call, table);
         }
         functions::register(session, calls);
+        let references = session.resolve_table_references(statement)?;
+        self.register_tables(session, references, &mut pins).await?;
+        Ok(pins.into_list())
+    }
+
+    /// Registers the tables of some names with a session, in the place of all others.
+    pub(crate) async fn register_tables(
+        &self,
+        session: &SessionState,
+        references: Vec<TableReference>,
+        pins: &mut Pins,
+    ) -> Result<()> {
+        let default = session.config_options().catalog.default_schema.clone();
+        let schema = self.schema(&default);
+        let mut tables = Tables::new(self.subject);
         let mut lists_tables = false;
-        for reference in session.resolve_table_references(statement)? {
+        for reference in references {
             if reference
                 .schema()
                 .or(schema)
@@ -95,7 +108,12 @@ impl Resolver<'_> {
         session
             .catalog_list()
             .register_catalog(CATALOG.to_owned(), Arc::new(memory));
-        Ok(pins.0.into_values().collect())
+        Ok(())
+    }
+
+    /// The schema in which names without one are looked up; the subject's own account is where that happens anyhow.
+    fn schema<'s>(&self, default: &'s str) -> Option<&'s str> {
+        (default != self.subject.name().as_str()).then_some(default)
     }
 
     /// A table that the node itself makes up.
@@ -234,9 +252,13 @@ fn sql_name(dataset: &DatasetEntry) -> String {
 
 /// Datasets that a statement reads, by identity.
 #[derive(Default)]
-struct Pins(BTreeMap<String, Pin>);
+pub(crate) struct Pins(BTreeMap<String, Pin>);
 
 impl Pins {
+    pub(crate) fn into_list(self) -> Vec<Pin> {
+        self.0.into_values().collect()
+    }
+
     /// A dataset that is named twice is read at one head, whatever is committed between finding it and finding it again.
     fn pin(&mut self, dataset: &mut PinnedDataset) {
         let pin = self.0.entry(dataset.id.to_string()).or_insert(Pin {

@@ -98,6 +98,7 @@ public final class Driver {
             case "cancel" -> cancel(connection, call.get("sql").getAsString(), call.get("after").getAsLong());
             case "count" -> count(connection, call.get("sql").getAsString());
             case "timestamp" -> timestamp(connection, call.get("sql").getAsString());
+            case "objectAs" -> objectAs(connection, call.get("sql").getAsString(), call.get("class").getAsString());
             default -> throw new IllegalArgumentException("no call " + name);
         };
     }
@@ -248,9 +249,17 @@ public final class Driver {
             rows.next();
             Timestamp value = rows.getTimestamp(1);
             java.util.Calendar zurich = java.util.Calendar.getInstance(java.util.TimeZone.getTimeZone("Europe/Zurich"));
-            return map("instant", value.toInstant().toString(), "text", rows.getString(1),
+            return map("instant", value.toInstant().toString(), "text", rows.getString(1), "object", text(rows.getObject(1)),
                     "calendar", rows.getTimestamp(1, zurich).toInstant().toString(),
                     "type", rows.getMetaData().getColumnTypeName(1));
+        }
+    }
+
+    /** The first value as an object of a class. */
+    private static Object objectAs(Connection connection, String sql, String name) throws Exception {
+        try (Statement statement = connection.createStatement(); ResultSet rows = statement.executeQuery(sql)) {
+            rows.next();
+            return text(rows.getObject(1, Class.forName(name)));
         }
     }
 

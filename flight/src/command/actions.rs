@@ -5,6 +5,7 @@ use arrow_flight::ActionType;
 use crate::session::actions as session;
 
 pub(super) const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
+pub(super) const CREATE_PREPARED_SUBSTRAIT_PLAN: &str = "CreatePreparedSubstraitPlan";
 pub(super) const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
 pub(super) const BEGIN_TRANSACTION: &str = "BeginTransaction";
 pub(super) const END_TRANSACTION: &str = "EndTransaction";
@@ -18,6 +19,10 @@ const OFFERED: &[(&str, &str)] = &[
     (
         CREATE_PREPARED_STATEMENT,
         "Plans an SQL statement; gives its handle and schema.",
+    ),
+    (
+        CREATE_PREPARED_SUBSTRAIT_PLAN,
+        "Plans a Substrait plan that reads; gives its handle and schema.",
     ),
     (CLOSE_PREPARED_STATEMENT, "Forgets a prepared statement."),
     (

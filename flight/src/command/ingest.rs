@@ -5,22 +5,35 @@ use std::collections::HashMap;
 use arrow_flight::sql::{CommandStatementIngest, DoPutUpdateResult, TableExistsOption, TableNotExistOption};
 use arrow_flight::{FlightData, PutResult};
 use chrono::DateTime;
-use jetway_planner::{IdempotencyKey, IfExists, IfNotExists, IngestOutcome, IngestRequest, TableName};
+use jetway_planner::{BatchStream, IdempotencyKey, IfExists, IfNotExists, IngestOutcome, IngestRequest, TableName};
 use prost::Message;
 
+use super::acknowledge::{self, Ingested};
 use super::transaction;
-use crate::call::Call;
+use crate::call::{Answers, Call};
 use crate::decode::{Upload, decode_upload};
 use crate::{Error, Result};
+
+/// The option with which a client asks to be told of each batch.
+const ACKNOWLEDGE: &str = "acknowledge";
 
 /// Takes in the rows. The answer means that they are durable and part of the dataset, or of the transaction.
 pub(super) async fn run(
     call: &Call,
-    command: CommandStatementIngest,
+    mut command: CommandStatementIngest,
     first: FlightData,
     upload: Upload,
-) -> Result<PutResult> {
+) -> Result<Answers<PutResult>> {
     let call = &transaction::within(call, command.transaction_id.as_ref())?;
+    let acknowledges = match command.options.remove(ACKNOWLEDGE).as_deref() {
+        None | Some("end") => false,
+        Some("batches") => true,
+        Some(_) => {
+            return Err(Error::invalid_argument(
+                "the ingest option acknowledge must be end (one message with the number of rows) or batches (JSON for each batch)",
+            ));
+        }
+    };
     let mut request = request(&command)?;
     request.table = request.table.within(call.session.schema.as_deref())?;
     match (&request.idempotency_key, &call.idempotency_key) {
@@ -33,10 +46,30 @@ pub(super) async fn run(
         (None, header) => request.idempotency_key.clone_from(header),
     }
     let rows = decode_upload(first, upload, call.shared.options.max_upload_message).await?;
+    if acknowledges {
+        let within = call.clone();
+        let messages = acknowledge::stream(rows, |rows| async move { take(&within, request, rows).await });
+        return Ok(call.answers(messages));
+    }
+    let rows = match take(call, request, rows).await? {
+        Ingested::Committed(outcome) => outcome.rows,
+        Ingested::Staged(rows) => rows,
+    };
+    Ok(super::one(counted(rows)))
+}
+
+async fn take(call: &Call, request: IngestRequest, rows: BatchStream) -> Result<Ingested> {
     let planner = &call.shared.planner;
     match &call.transaction {
-        Some(transaction) => Ok(counted(planner.stage(&call.subject, transaction, request, rows).await?)),
-        None => Ok(answer(&planner.ingest(&call.subject, request, rows).await?)),
+        Some(transaction) => {
+            let rows = planner.stage(&call.subject, transaction, request, rows).await?;
+            Ok(Ingested::Staged(rows))
+        }
+        None => {
+            let outcome = planner.ingest(&call.subject, request, rows).await?;
+            answer(&outcome);
+            Ok(Ingested::Committed(outcome))
+        }
     }
 }
 
@@ -119,7 +152,7 @@ fn with_options(mut request: IngestRequest, options: &HashMap<String, String>) -
             _ => {
                 return Err(Error::invalid_argument(format!(
                     "the ingest option {name:?} is not known here, and none is ignored silently: leave it out, or give one of \
-                     idempotency_key, source, evolve_schema, event_time"
+                     idempotency_key, source, evolve_schema, event_time, acknowledge"
                 )));
             }
         }

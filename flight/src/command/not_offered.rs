@@ -11,7 +11,7 @@ pub(super) fn command(command: &Command) -> Error {
             "statements that change data are sent with DoPut"
         }
         Command::CommandStatementSubstraitPlan(_) => {
-            "Substrait plans are not executed: send SQL with CommandStatementQuery"
+            "Substrait plans only read here: send it to GetFlightInfo, and change data with SQL (CommandStatementUpdate)"
         }
         Command::CommandStatementIngest(_) => "rows are ingested with DoPut",
         Command::CommandStatementQuery(_)
@@ -39,7 +39,6 @@ pub(super) fn action(name: &str) -> Error {
         "BeginSavepoint" | "EndSavepoint" => {
             "a transaction has no savepoints: commit what is to stay, and begin another transaction"
         }
-        "CreatePreparedSubstraitPlan" => "prepare SQL with CreatePreparedStatement",
         _ => "ListActions tells which actions there are",
     };
     Error::unimplemented(format!("the action {} is not offered: {advice}", shown(name)))

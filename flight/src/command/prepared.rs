@@ -5,15 +5,16 @@
 
 use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, Any, CommandPreparedStatementQuery,
-    CommandPreparedStatementUpdate, DoPutPreparedStatementResult,
+    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest,
+    ActionCreatePreparedSubstraitPlanRequest, Any, CommandPreparedStatementQuery, CommandPreparedStatementUpdate,
+    DoPutPreparedStatementResult,
 };
 use arrow_flight::{FlightData, FlightDescriptor, FlightInfo, PutResult};
 use bytes::Bytes;
 use jetway_planner::{PlanRequest, Prepared, Query};
 use prost::Message;
 
-use super::{statement, transaction, update};
+use super::{statement, substrait, transaction, update};
 use crate::Result;
 use crate::call::Call;
 use crate::decode::{Upload, decode_upload};
@@ -44,6 +45,12 @@ pub(super) async fn create(call: &Call, request: ActionCreatePreparedStatementRe
     create_query(call, Query::Sql(request.query)).await
 }
 
+/// The action CreatePreparedSubstraitPlan.
+pub(super) async fn create_plan(call: &Call, request: ActionCreatePreparedSubstraitPlanRequest) -> Result<Bytes> {
+    let call = &transaction::within(call, request.transaction_id.as_ref())?;
+    create_query(call, substrait::query(request.plan)?).await
+}
+
 /// Prepares a query of any kind.
 pub(super) async fn create_query(call: &Call, query: Query) -> Result<Bytes> {
     let request = call.plan_request(query);
@@ -70,7 +77,7 @@ pub(super) async fn create_query(call: &Call, query: Query) -> Result<Bytes> {
             Some(schema) => schema_bytes(&call.profile.schema(schema))?,
             None => Bytes::new(),
         },
-        parameter_schema: schema_bytes(&call.profile.schema(&parameters))?,
+        parameter_schema: schema_bytes(&call.profile.parameters(&parameters))?,
         is_update: Some(schema.is_none()),
     };
     let any = Any {

@@ -12,19 +12,22 @@ use arrow_flight::sql::{
     SqlSupportedGroupBy, SqlSupportedSubqueries, SqlSupportedTransaction, SqlSupportedUnions, SqlSupportsConvert,
     SqlTransactionIsolationLevel, SupportedSqlGrammar,
 };
-use jetway_planner::FunctionNames;
+use jetway_planner::{FunctionNames, substrait_versions};
 
 use crate::gateway::FlightOptions;
 use crate::{Error, Result};
 
-/// Versions of Substrait whose plans are understood, oldest and newest; none if plans are refused.
-const SUBSTRAIT: Option<[&str; 2]> = None;
-
-/// Whether `BeginTransaction` is there, for statements and for ingests.
-const TRANSACTIONS: bool = true;
-
 /// Whether `CancelFlightInfo` and `CancelQuery` are there.
 const CANCEL: bool = true;
+
+/// What the answers depend on.
+pub(super) struct Node<'a> {
+    pub(super) options: &'a FlightOptions,
+    pub(super) functions: FunctionNames,
+    pub(super) reserved: Vec<String>,
+    /// Whether `BeginTransaction` is there, for statements and for ingests.
+    pub(super) transactions: bool,
+}
 
 pub(super) fn schema() -> SchemaRef {
     Arc::new(SqlInfoDataBuilder::schema().clone())
@@ -32,18 +35,14 @@ pub(super) fn schema() -> SchemaRef {
 
 /// The codes that were asked for, or all, each once and in order. Codes that Flight SQL does not define have no row: a client
 /// that knows newer ones gets what there is.
-pub(super) fn rows(
-    options: &FlightOptions,
-    functions: FunctionNames,
-    reserved: Vec<String>,
-    command: &CommandGetSqlInfo,
-) -> Result<RecordBatch> {
+pub(super) fn rows(node: Node<'_>, command: &CommandGetSqlInfo) -> Result<RecordBatch> {
     let failed = |error| Error::internal("the SQL info cannot be built").with_source(error);
     let mut builder = SqlInfoDataBuilder::new();
-    for (code, value) in infos(options, functions, reserved) {
+    for (code, value) in infos(node) {
         if command.info.is_empty() || command.info.contains(&(code as u32)) {
             match value {
                 Value::Text(text) => builder.append(code, text),
+                Value::Version(version) => builder.append(code, version.as_str()),
                 Value::Names(names) => builder.append(code, names),
                 Value::Flag(flag) => builder.append(code, flag),
                 Value::Number(number) => builder.append(code, number),
@@ -60,6 +59,7 @@ pub(super) fn rows(
 #[derive(Debug, Clone)]
 enum Value {
     Text(&'static str),
+    Version(String),
     Names(Vec<String>),
     Flag(bool),
     Number(i64),
@@ -117,16 +117,22 @@ pub(super) fn conversions() -> BTreeMap<i32, Vec<i32>> {
 }
 
 /// Every code of the protocol. Zero stands for "no limit, or not known" in the limits.
-fn infos(options: &FlightOptions, functions: FunctionNames, reserved: Vec<String>) -> Vec<(SqlInfo, Value)> {
+fn infos(node: Node<'_>) -> Vec<(SqlInfo, Value)> {
     use SqlInfo as Code;
+    let Node {
+        options,
+        functions,
+        reserved,
+        transactions,
+    } = node;
     let bits = |bits: &[i32]| Value::Int(bits.iter().fold(0, |all, bit| all | 1 << bit));
     let ordinal = Value::Int;
     let names = Value::Names;
-    let [oldest, newest] = SUBSTRAIT.unwrap_or_default();
+    let [oldest, newest] = substrait_versions();
     let millis = |time: Duration| Value::Int(i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
     let size = |bytes: usize| Value::Number(i64::try_from(bytes).unwrap_or(i64::MAX));
     let flag = Value::Flag;
-    let isolation = match TRANSACTIONS {
+    let isolation = match transactions {
         // Each statement of a transaction reads the heads that are there when it is planned.
         true => SqlTransactionIsolationLevel::SqlTransactionReadCommitted,
         false => SqlTransactionIsolationLevel::SqlTransactionNone,
@@ -137,19 +143,19 @@ fn infos(options: &FlightOptions, functions: FunctionNames, reserved: Vec<String
         (Code::FlightSqlServerArrowVersion, Value::Text(arrow::ARROW_VERSION)),
         (Code::FlightSqlServerReadOnly, flag(false)),
         (Code::FlightSqlServerSql, flag(true)),
-        (Code::FlightSqlServerSubstrait, flag(SUBSTRAIT.is_some())),
-        (Code::FlightSqlServerSubstraitMinVersion, Value::Text(oldest)),
-        (Code::FlightSqlServerSubstraitMaxVersion, Value::Text(newest)),
+        (Code::FlightSqlServerSubstrait, flag(true)),
+        (Code::FlightSqlServerSubstraitMinVersion, Value::Version(oldest)),
+        (Code::FlightSqlServerSubstraitMaxVersion, Value::Version(newest)),
         (
             Code::FlightSqlServerTransaction,
-            ordinal(match TRANSACTIONS {
+            ordinal(match transactions {
                 true => SqlSupportedTransaction::Transaction.into(),
                 false => SqlSupportedTransaction::None.into(),
             }),
         ),
         (Code::FlightSqlServerCancel, flag(CANCEL)),
         (Code::FlightSqlServerBulkIngestion, flag(true)),
-        (Code::FlightSqlServerIngestTransactionsSupported, flag(TRANSACTIONS)),
+        (Code::FlightSqlServerIngestTransactionsSupported, flag(transactions)),
         (Code::FlightSqlServerStatementTimeout, millis(options.prepared_ttl)),
         (Code::FlightSqlServerTransactionTimeout, millis(options.transaction_ttl)),
         (Code::SqlDdlCatalog, flag(false)),
@@ -237,16 +243,17 @@ fn infos(options: &FlightOptions, functions: FunctionNames, reserved: Vec<String
         (Code::SqlDbSchemaNameLength, Value::Number(100)),
         (Code::SqlMaxTableNameLength, Value::Number(100)),
         (Code::SqlDefaultTransactionIsolation, ordinal(isolation.into())),
-        (Code::SqlTransactionsSupported, flag(TRANSACTIONS)),
+        (Code::SqlTransactionsSupported, flag(transactions)),
         (Code::SqlSupportedTransactionsIsolationLevels, bits(&[isolation.into()])),
         (Code::SqlDataDefinitionCausesTransactionCommit, flag(false)),
-        (Code::SqlDataDefinitionsInTransactionsIgnored, flag(TRANSACTIONS)),
+        // They take effect at once.
+        (Code::SqlDataDefinitionsInTransactionsIgnored, flag(false)),
         (Code::SqlSupportedResultSetTypes, bits(&[1])),
         (Code::SqlSupportedConcurrenciesForResultSetUnspecified, ordinal(0)),
         (Code::SqlSupportedConcurrenciesForResultSetForwardOnly, bits(&[1])),
         (Code::SqlSupportedConcurrenciesForResultSetScrollSensitive, ordinal(0)),
         (Code::SqlSupportedConcurrenciesForResultSetScrollInsensitive, ordinal(0)),
-        (Code::SqlBatchUpdatesSupported, flag(false)),
+        (Code::SqlBatchUpdatesSupported, flag(true)),
         (Code::SqlSavepointsSupported, flag(false)),
         (Code::SqlNamedParametersSupported, flag(false)),
         (Code::SqlLocatorsUpdateCopy, flag(false)),

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use arrow_flight::sql::CommandStatementQuery;
 use arrow_flight::{FlightDescriptor, FlightInfo};
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use jetway_planner::{BatchStream, PlanRequest, Query, Statement, Update};
@@ -22,17 +22,18 @@ use crate::{Error, ErrorKind, Result};
 /// GetFlightInfo: plans and hands out a ticket. Nothing runs.
 pub(super) async fn flight_info(
     call: &Call,
-    command: CommandStatementQuery,
+    query: Query,
+    transaction: Option<&Bytes>,
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
-    let call = &transaction::within(call, command.transaction_id.as_ref())?;
-    plan_flight(call, call.plan_request(Query::Sql(command.query)), descriptor).await
+    let call = &transaction::within(call, transaction)?;
+    plan_flight(call, call.plan_request(query), descriptor).await
 }
 
 /// GetSchema.
-pub(super) async fn schema(call: &Call, command: CommandStatementQuery) -> Result<SchemaRef> {
-    let call = &transaction::within(call, command.transaction_id.as_ref())?;
-    schema_of(call, call.plan_request(Query::Sql(command.query))).await
+pub(super) async fn schema(call: &Call, query: Query, transaction: Option<&Bytes>) -> Result<SchemaRef> {
+    let call = &transaction::within(call, transaction)?;
+    schema_of(call, call.plan_request(query)).await
 }
 
 /// A planned text.

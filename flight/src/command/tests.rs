@@ -1,7 +1,8 @@
 use arrow::array::AsArray;
 use arrow::datatypes::UInt32Type;
 use arrow_flight::sql::{
-    CommandStatementIngest, ProstMessageExt, SqlInfo, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
+    CommandStatementIngest, CommandStatementQuery, ProstMessageExt, SqlInfo, TableDefinitionOptions, TableExistsOption,
+    TableNotExistOption,
 };
 use jetway_planner::{FunctionNames, IfExists, IfNotExists};
 
@@ -72,7 +73,16 @@ fn sql_info_answers_each_code_and_all() {
         numeric: vec!["abs".to_owned()],
         ..FunctionNames::default()
     };
-    let rows = |command: &CommandGetSqlInfo| sql_info::rows(&options(), functions(), Vec::new(), command).unwrap();
+    let options = options();
+    let rows = |command: &CommandGetSqlInfo| {
+        let node = sql_info::Node {
+            options: &options,
+            functions: functions(),
+            reserved: Vec::new(),
+            transactions: true,
+        };
+        sql_info::rows(node, command).unwrap()
+    };
     let all = rows(&CommandGetSqlInfo::default());
     let codes: Vec<u32> = all.column(0).as_primitive::<UInt32Type>().values().to_vec();
     let defined: Vec<u32> = (0..=2000)

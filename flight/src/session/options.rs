@@ -61,7 +61,7 @@ pub(crate) enum Refusal {
 }
 
 /// Names of all options, in the order in which they are listed.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "catalog",
     "schema",
     "time_zone",
@@ -71,6 +71,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "compression",
     "unsigned",
     "exotic",
+    "zones",
     "endpoints",
     "spool",
     "statement_timeout",
@@ -115,6 +116,9 @@ impl Options {
             "exotic" => put(&mut profile.exotic, value, |value| {
                 choice(value, "keep", "cast", "cast or keep")
             }),
+            "zones" => put(&mut profile.zones, value, |value| {
+                choice(value, "keep", "utc", "keep or utc")
+            }),
             "endpoints" => put(&mut self.endpoints, value, |value| {
                 if value == "auto" {
                     return Ok(Endpoints::Auto);
@@ -153,6 +157,7 @@ impl Options {
             ),
             ("unsigned", kept(profile.unsigned, "widen")),
             ("exotic", kept(profile.exotic, "cast")),
+            ("zones", kept(profile.zones, "utc")),
             ("endpoints", self.endpoints.map(Endpoints::name)),
             ("spool", self.spool.map(|on| (if on { "on" } else { "off" }).to_owned())),
             (

@@ -18,6 +18,10 @@ pub struct WireProfile {
     pub widens_unsigned: bool,
     /// Whether half floats, decimals of 32 and 64 bits and run ends stay what they are.
     pub keeps_exotic: bool,
+    /// Whether times with a zone are sent without it, in UTC.
+    pub drops_zones: bool,
+    /// Whether parameters that are times are announced in milliseconds, whatever unit the statement has.
+    pub binds_millis: bool,
 }
 
 /// A way to compress message bodies that Arrow IPC knows.
@@ -53,7 +57,8 @@ pub(crate) enum Preset {
 
 impl Preset {
     /// The one that suits a client, by what it calls itself. Of the libraries that Flight clients are built on, the one
-    /// in Java is behind the JDBC driver, which takes unsigned integers for signed ones; all others get the plain profile.
+    /// in Java is behind the JDBC driver, which takes unsigned integers for signed ones, gives no objects for times with a zone,
+    /// and writes milliseconds into parameters of any unit; all others get the plain profile.
     pub(crate) fn of_client(client: &str) -> Self {
         if client.split_whitespace().any(|name| name.starts_with("grpc-java")) {
             Self::Jdbc
@@ -76,6 +81,8 @@ impl Preset {
             Self::Plain => plain,
             Self::Jdbc => WireProfile {
                 widens_unsigned: true,
+                drops_zones: true,
+                binds_millis: true,
                 ..plain
             },
             Self::Rich => WireProfile {
@@ -101,6 +108,8 @@ pub(crate) struct ProfileChoice {
     pub(crate) unsigned: Option<bool>,
     /// Whether rare types are kept.
     pub(crate) exotic: Option<bool>,
+    /// Whether zones of times are kept.
+    pub(crate) zones: Option<bool>,
 }
 
 const LZ4: u32 = 1;
@@ -109,7 +118,9 @@ const VIEWS: u32 = 1 << 2;
 const DICTIONARIES: u32 = 1 << 3;
 const WIDENED: u32 = 1 << 4;
 const EXOTIC: u32 = 1 << 5;
-const ALL: u32 = (1 << 6) - 1;
+const UTC: u32 = 1 << 6;
+const MILLIS: u32 = 1 << 7;
+const ALL: u32 = (1 << 8) - 1;
 
 impl WireProfile {
     /// The profile of a client that chose something.
@@ -121,11 +132,13 @@ impl WireProfile {
             keeps_dictionaries: choice.dictionaries.unwrap_or(base.keeps_dictionaries),
             widens_unsigned: choice.unsigned.map_or(base.widens_unsigned, |kept| !kept),
             keeps_exotic: choice.exotic.unwrap_or(base.keeps_exotic),
+            drops_zones: choice.zones.map_or(base.drops_zones, |kept| !kept),
+            binds_millis: base.binds_millis,
         }
     }
 
     /// Names and values of the options that make this profile.
-    pub(crate) fn entries(self) -> [(&'static str, &'static str); 5] {
+    pub(crate) fn entries(self) -> [(&'static str, &'static str); 6] {
         let kept = |kept: bool, otherwise: &'static str| if kept { "keep" } else { otherwise };
         [
             ("compression", Compression::name(self.compression)),
@@ -133,6 +146,7 @@ impl WireProfile {
             ("dictionaries", kept(self.keeps_dictionaries, "hydrate")),
             ("unsigned", kept(!self.widens_unsigned, "widen")),
             ("exotic", kept(self.keeps_exotic, "cast")),
+            ("zones", kept(!self.drops_zones, "utc")),
         ]
     }
 
@@ -148,6 +162,8 @@ impl WireProfile {
             | flag(self.keeps_dictionaries, DICTIONARIES)
             | flag(self.widens_unsigned, WIDENED)
             | flag(self.keeps_exotic, EXOTIC)
+            | flag(self.drops_zones, UTC)
+            | flag(self.binds_millis, MILLIS)
     }
 
     pub(crate) fn from_bits(bits: u32) -> Option<Self> {
@@ -166,6 +182,8 @@ impl WireProfile {
             keeps_dictionaries: bits & DICTIONARIES != 0,
             widens_unsigned: bits & WIDENED != 0,
             keeps_exotic: bits & EXOTIC != 0,
+            drops_zones: bits & UTC != 0,
+            binds_millis: bits & MILLIS != 0,
         })
     }
 }

@@ -109,6 +109,7 @@ impl WireProfile {
             DataType::UInt16 if self.widens_unsigned => Some(DataType::Int32),
             DataType::UInt32 if self.widens_unsigned => Some(DataType::Int64),
             DataType::UInt64 if self.widens_unsigned => Some(DataType::Decimal128(UINT64_DIGITS, 0)),
+            DataType::Timestamp(unit, Some(_)) if self.drops_zones => Some(DataType::Timestamp(*unit, None)),
             DataType::Float16 if !self.keeps_exotic => Some(DataType::Float32),
             DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) if !self.keeps_exotic => {
                 Some(DataType::Decimal128(*precision, *scale))

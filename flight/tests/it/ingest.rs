@@ -81,6 +81,69 @@ async fn options_are_obeyed() {
     assert_eq!(count(&mut alice, "cities").await, 1);
 }
 
+/// Who asks for acknowledgements gets JSON for each batch and at the end; rows are there before the last one, not before.
+#[tokio::test]
+async fn each_batch_is_acknowledged_to_who_asks() {
+    let node = Node::start().await;
+    let mut alice = node.client("alice").await;
+    let mut command = ingest_into("cities");
+    command.options.insert("acknowledge".to_owned(), "batches".to_owned());
+    let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+    let (sender, batches) = tokio::sync::mpsc::unbounded_channel();
+    let uploads = FlightDataEncoderBuilder::new()
+        .with_flight_descriptor(Some(descriptor.clone()))
+        .build(tokio_stream::wrappers::UnboundedReceiverStream::new(batches))
+        .map(Result::unwrap);
+    sender.send(Ok(cities(&["Bern", "Oslo"]))).unwrap();
+    let mut answers = node.raw().await.do_put(authorized(uploads)).await.unwrap().into_inner();
+    let mut next = async || String::from_utf8(answers.message().await.unwrap().unwrap().app_metadata.to_vec()).unwrap();
+    assert_eq!(next().await, r#"{"received":2,"batches":1}"#);
+    sender.send(Ok(cities(&["Rome"]))).unwrap();
+    assert_eq!(next().await, r#"{"received":3,"batches":2}"#);
+    assert!(alice.execute("SELECT * FROM cities".to_owned(), None).await.is_err(), "nothing is committed yet");
+    drop(sender);
+    let end = next().await;
+    assert!(end.starts_with(r#"{"committed":true,"rows":3,"events":3,"dataset":"did:odf:"#), "{end}");
+    assert!(answers.message().await.unwrap().is_none());
+    assert_eq!(count(&mut alice, "cities").await, 3);
+
+    // A client that does not read its acknowledgements holds up nothing.
+    let many = (0..200).map(|_| Ok(cities(&["Riga"])));
+    let many: Vec<FlightData> = FlightDataEncoderBuilder::new()
+        .with_flight_descriptor(Some(descriptor))
+        .build(stream::iter(many))
+        .try_collect()
+        .await
+        .unwrap();
+    let answers = node.raw().await.do_put(authorized(stream::iter(many))).await.unwrap();
+    let answers: Vec<_> = answers.into_inner().try_collect().await.unwrap();
+    let last = String::from_utf8(answers.last().unwrap().app_metadata.to_vec()).unwrap();
+    assert!(last.starts_with(r#"{"committed":true,"rows":200,"#), "{last}");
+    assert_eq!(count(&mut alice, "cities").await, 203);
+
+    command.options.insert("acknowledge".to_owned(), "sometimes".to_owned());
+    let error = alice.execute_ingest(command, stream::iter([Ok(cities(&["Bern"]))])).await.unwrap_err();
+    assert!(error.to_string().contains("acknowledge must be"), "{error}");
+}
+
+/// An upload that breaks off after some acknowledgements leaves nothing, and its stream ends with an error.
+#[tokio::test]
+async fn acknowledged_batches_of_a_broken_upload_leave_nothing() {
+    let node = Node::start().await;
+    let mut alice = node.client("alice").await;
+    push(&mut alice, "cities", vec![cities(&["Bern"])]).await;
+    let mut command = ingest_into("cities");
+    command.options.insert("acknowledge".to_owned(), "batches".to_owned());
+    let mut upload = messages("cities", 5).await;
+    upload[0].flight_descriptor = Some(FlightDescriptor::new_cmd(command.as_any().encode_to_vec()));
+    let last = upload.last_mut().unwrap();
+    last.data_body = last.data_body.slice(..last.data_body.len() - 64);
+    let answers = node.raw().await.do_put(authorized(stream::iter(upload))).await.unwrap();
+    let answers: Result<Vec<_>, _> = answers.into_inner().try_collect().await;
+    assert_eq!(answers.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(count(&mut alice, "cities").await, 1);
+}
+
 #[tokio::test]
 async fn broken_uploads_leave_nothing() {
     let node = Node::start().await;

@@ -14,6 +14,7 @@ mod prepared;
 mod query;
 mod raw;
 mod session;
+mod substrait;
 mod transaction;
 mod types;
 mod update;

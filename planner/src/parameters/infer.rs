@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Value, VisitMut, VisitorM
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
+use crate::parse::MAX_PARAMETERS;
 use crate::{Error, ErrorKind, Result};
 
 /// The types of all parameters of a plan where they are known, and the plan with these types in it.
@@ -47,6 +48,41 @@ pub(super) fn types(plan: LogicalPlan, count: usize) -> Result<(LogicalPlan, Vec
     })?;
     let types = found.types();
     Ok((set_types(plan, &types)?, types))
+}
+
+/// The types that placeholders of a foreign plan say, by number.
+pub(super) fn declared(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>> {
+    let mut declared: Vec<Option<DataType>> = Vec::new();
+    let mut wrong = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                let Expr::Placeholder(placeholder) = expr else {
+                    return Ok(TreeNodeRecursion::Continue);
+                };
+                match number(placeholder) {
+                    Some(number @ 1..=MAX_PARAMETERS) => {
+                        if declared.len() < number {
+                            declared.resize(number, None);
+                        }
+                        let data_type = placeholder.field.as_ref().map(|field| field.data_type().clone());
+                        if let (Some(place), Some(data_type)) = (declared.get_mut(number - 1), data_type) {
+                            *place = Some(data_type);
+                        }
+                    }
+                    _ => wrong = Some(placeholder.id.clone()),
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    match wrong {
+        None => Ok(declared),
+        Some(name) => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the parameter {name} is not one of the {MAX_PARAMETERS} that there may be"),
+        )),
+    }
 }
 
 /// Rows of `VALUES` in which parameters stand as they were written. DataFusion casts them to what the other rows of the column

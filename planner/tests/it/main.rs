@@ -14,5 +14,6 @@ mod parts;
 mod query;
 mod rewrite;
 mod sources;
+mod substrait;
 mod types;
 mod upkeep;
