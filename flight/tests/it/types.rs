@@ -94,6 +94,13 @@ const VALUES: &[(&str, &str)] = &[
     ("[{'u': arrow_cast(1, 'UInt16')}]", "[{u: 1}]"),
 ];
 
+/// What times with a zone are where zones are left out.
+const IN_UTC: &[(&str, &str)] = &[
+    ("2026-03-29T03:30:00+02:00", "2026-03-29T01:30:00"),
+    ("2026-01-01T00:00:00.000001Z", "2026-01-01T00:00:00.000001"),
+    ("2026-01-01T00:00:00.000000001+05:30", "2025-12-31T18:30:00.000000001"),
+];
+
 /// Headers that choose a profile.
 const PROFILES: &[&[(&str, &str)]] = &[
     &[],
@@ -197,7 +204,10 @@ async fn every_type_under_every_profile() {
         let (schema, rows) = client.run(&format!("SELECT {}", columns.join(", "))).await;
         assert_eq!(schema.fields().len(), VALUES.len());
         let [row] = rows.as_slice() else { panic!("{rows:?}") };
+        let without_zones = headers.contains(&("jetway-profile", "jdbc"));
         for (value, (sql, expected)) in row.split('|').zip(VALUES) {
+            let in_utc = IN_UTC.iter().find(|(zoned, _)| without_zones && zoned == expected);
+            let expected = in_utc.map_or(*expected, |(_, utc)| *utc);
             assert!(value.starts_with(expected), "{sql} is {value} with {headers:?}");
         }
     }
