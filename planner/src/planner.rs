@@ -685,7 +685,9 @@ fn plan_update(
         let subject = &request.subject;
         let mut session = shared.engine.session(subject, &request.session);
         // Substrait plans only read.
-        let Some(sql) = request.query.sql() else { return Ok(None) };
+        let Some(sql) = request.query.sql() else {
+            return Ok(None);
+        };
         let Parsed { statement, parameters } = Parsed::new(&session, sql)?;
         let Some(change) = policy::change(statement)? else {
             return Ok(None);

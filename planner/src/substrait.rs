@@ -102,12 +102,19 @@ impl SubstraitPlan {
         }
         let plan = Self(plan);
         match plan.0.relations.as_slice() {
-            [PlanRel { rel_type: Some(RelType::Root(root)) }] if root.input.is_none() => Err(malformed("its root has no input")),
+            [
+                PlanRel {
+                    rel_type: Some(RelType::Root(root)),
+                },
+            ] if root.input.is_none() => Err(malformed("its root has no input")),
             [PlanRel { rel_type: Some(_) }] => Ok(plan),
             [PlanRel { rel_type: None }] => Err(malformed("its relation is empty")),
             relations => Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("the plan has {} trees of relations, and only plans with one are run", relations.len()),
+                format!(
+                    "the plan has {} trees of relations, and only plans with one are run",
+                    relations.len()
+                ),
             )),
         }
     }
@@ -116,7 +123,11 @@ impl SubstraitPlan {
     ///
     /// # Errors
     /// `InvalidArgument` for what makes no sense, `Unsupported` for what is not possible here; those of the catalog.
-    pub(crate) async fn resolve(&self, session: &SessionState, resolver: &Resolver<'_>) -> Result<(LogicalPlan, Vec<Pin>)> {
+    pub(crate) async fn resolve(
+        &self,
+        session: &SessionState,
+        resolver: &Resolver<'_>,
+    ) -> Result<(LogicalPlan, Vec<Pin>)> {
         let extensions = Extensions::try_from(&self.0.extensions)?;
         if !extensions.type_variations.is_empty() {
             return Err(Error::new(
@@ -131,7 +142,10 @@ impl SubstraitPlan {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidArgument, format!("the Substrait plan is malformed: {what}"))
+    Error::new(
+        ErrorKind::InvalidArgument,
+        format!("the Substrait plan is malformed: {what}"),
+    )
 }
 
 /// The failure of planning a foreign plan. Whatever a consumer did not expect is a mistake in the plan.

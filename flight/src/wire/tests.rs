@@ -140,9 +140,13 @@ fn times_suit_java() {
         DataType::Time64(TimeUnit::Microsecond),
         DataType::Date32,
     ];
-    let fields = kinds.iter().zip(1..).map(|(kind, number)| Field::new(format!("${number}"), kind.clone(), true));
+    let fields = kinds
+        .iter()
+        .zip(1..)
+        .map(|(kind, number)| Field::new(format!("${number}"), kind.clone(), true));
     let schema = Schema::new(fields.collect::<Vec<_>>());
-    let types = |schema: &Schema| -> Vec<DataType> { schema.fields().iter().map(|field| field.data_type().clone()).collect() };
+    let types =
+        |schema: &Schema| -> Vec<DataType> { schema.fields().iter().map(|field| field.data_type().clone()).collect() };
     let millis = [
         DataType::Timestamp(TimeUnit::Millisecond, None),
         DataType::Timestamp(TimeUnit::Millisecond, zone()),
@@ -152,6 +156,10 @@ fn times_suit_java() {
     assert_eq!(types(&jdbc.parameters(&schema)), millis);
     assert_eq!(types(&WireProfile::default().parameters(&schema)), kinds);
     let instants = TimestampSecondArray::from(vec![1_711_841_400]).with_timezone("Europe/Berlin");
-    let sent = cast_array(&(Arc::new(instants) as ArrayRef), &DataType::Timestamp(TimeUnit::Second, None)).unwrap();
+    let sent = cast_array(
+        &(Arc::new(instants) as ArrayRef),
+        &DataType::Timestamp(TimeUnit::Second, None),
+    )
+    .unwrap();
     assert_eq!(sent.as_primitive::<TimestampSecondType>().value(0), 1_711_841_400);
 }

@@ -100,10 +100,16 @@ async fn each_batch_is_acknowledged_to_who_asks() {
     assert_eq!(next().await, r#"{"received":2,"batches":1}"#);
     sender.send(Ok(cities(&["Rome"]))).unwrap();
     assert_eq!(next().await, r#"{"received":3,"batches":2}"#);
-    assert!(alice.execute("SELECT * FROM cities".to_owned(), None).await.is_err(), "nothing is committed yet");
+    assert!(
+        alice.execute("SELECT * FROM cities".to_owned(), None).await.is_err(),
+        "nothing is committed yet"
+    );
     drop(sender);
     let end = next().await;
-    assert!(end.starts_with(r#"{"committed":true,"rows":3,"events":3,"dataset":"did:odf:"#), "{end}");
+    assert!(
+        end.starts_with(r#"{"committed":true,"rows":3,"events":3,"dataset":"did:odf:"#),
+        "{end}"
+    );
     assert!(answers.message().await.unwrap().is_none());
     assert_eq!(count(&mut alice, "cities").await, 3);
 
@@ -122,7 +128,10 @@ async fn each_batch_is_acknowledged_to_who_asks() {
     assert_eq!(count(&mut alice, "cities").await, 203);
 
     command.options.insert("acknowledge".to_owned(), "sometimes".to_owned());
-    let error = alice.execute_ingest(command, stream::iter([Ok(cities(&["Bern"]))])).await.unwrap_err();
+    let error = alice
+        .execute_ingest(command, stream::iter([Ok(cities(&["Bern"]))]))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("acknowledge must be"), "{error}");
 }
 

@@ -49,7 +49,11 @@ async fn plans_read_what_their_sender_may_read() {
     for table in [&["cities"][..], &["alice", "cities"], &["jetway", "alice", "cities"]] {
         let info = info(&node, "alice", table).await.unwrap();
         let found = fetch(&mut alice, &info).await.unwrap();
-        assert_eq!(found.iter().map(|batch| batch.num_rows()).sum::<usize>(), 2, "{table:?}");
+        assert_eq!(
+            found.iter().map(|batch| batch.num_rows()).sum::<usize>(),
+            2,
+            "{table:?}"
+        );
     }
     for table in [&["cities"][..], &["alice", "cities"]] {
         let refused = info(&node, "bob", table).await.unwrap_err();

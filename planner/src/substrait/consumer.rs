@@ -70,14 +70,17 @@ impl SubstraitConsumer for Consumer<'_> {
         if let Some(table) = found.tables.get(name) {
             return Ok(Some(Arc::clone(table)));
         }
-        let registered = self.resolver.register_tables(self.session, vec![name.clone()], &mut found.pins);
+        let registered = self
+            .resolver
+            .register_tables(self.session, vec![name.clone()], &mut found.pins);
         registered.await.map_err(external)?;
         let table = match self.session.schema_for_ref(name.clone()) {
             Ok(schema) => schema.table(name.table()).await?,
             Err(_) => None,
         };
         let Some(table) = table else {
-            let message = format!("there is no table {name}: a plan reads tables, and calls no functions that make some");
+            let message =
+                format!("there is no table {name}: a plan reads tables, and calls no functions that make some");
             return Err(external(Error::new(ErrorKind::NotFound, message)));
         };
         found.tables.insert(name.clone(), Arc::clone(&table));
@@ -212,7 +215,9 @@ fn masked(plan: LogicalPlan, mask: &MaskExpression) -> DfResult<LogicalPlan> {
                 "masks over fields of structs are not taken: project the fields that are needed",
             )));
         }
-        let index = usize::try_from(item.field).ok().filter(|index| *index < schema.fields().len());
+        let index = usize::try_from(item.field)
+            .ok()
+            .filter(|index| *index < schema.fields().len());
         let index = index.ok_or_else(|| external(malformed("a mask names a column that the table does not have")))?;
         Ok(Expr::Column(Column::from(schema.qualified_field(index))))
     });

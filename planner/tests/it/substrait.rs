@@ -15,7 +15,9 @@ use datafusion_substrait::substrait::proto::{
     plan_rel,
 };
 use futures::TryStreamExt;
-use jetway_planner::{Error, ErrorKind, PlanRequest, Query, Result, Statement, check_substrait_version, substrait_versions};
+use jetway_planner::{
+    Error, ErrorKind, PlanRequest, Query, Result, Statement, check_substrait_version, substrait_versions,
+};
 use prost::Message;
 
 use crate::catalog::{Fixture, text};
@@ -110,9 +112,24 @@ async fn plans_have_the_answers_of_the_queries_that_they_were_made_of() {
         let expected = flights.fixture.rows(sql).await;
         let plan = flights.plan(sql).await;
         let statement = flights.statement(plan.clone()).await.unwrap();
-        let names: Vec<String> = statement.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let wanted = flights.fixture.planner.plan(&flights.fixture.alice, sql, None).await.unwrap();
-        let wanted: Vec<String> = wanted.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> = statement
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let wanted = flights
+            .fixture
+            .planner
+            .plan(&flights.fixture.alice, sql, None)
+            .await
+            .unwrap();
+        let wanted: Vec<String> = wanted
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         assert_eq!(names, wanted, "{sql}");
         assert_eq!(flights.rows(plan).await.unwrap(), expected, "{sql}");
     }
@@ -146,12 +163,20 @@ async fn names_are_looked_up_as_those_of_a_text() {
         assert_eq!(flights.rows(renamed(&plan, &names)).await.unwrap(), [rows], "{names:?}");
     }
     for (names, kind, words) in [
-        (vec!["flihgts"], ErrorKind::NotFound, "did you mean \"alice\".\"flights\""),
+        (
+            vec!["flihgts"],
+            ErrorKind::NotFound,
+            "did you mean \"alice\".\"flights\"",
+        ),
         (vec!["other", "flights"], ErrorKind::NotFound, "other/flights"),
         (vec!["elsewhere", "alice", "flights"], ErrorKind::NotFound, "elsewhere"),
         (vec!["/etc/passwd"], ErrorKind::InvalidArgument, "name"),
         (vec!["generate_series"], ErrorKind::NotFound, "generate_series"),
-        (vec!["a", "b", "c", "d"], ErrorKind::InvalidArgument, "one to three names"),
+        (
+            vec!["a", "b", "c", "d"],
+            ErrorKind::InvalidArgument,
+            "one to three names",
+        ),
         (vec![], ErrorKind::InvalidArgument, "one to three names"),
     ] {
         let error = flights.refused(renamed(&plan, &names)).await;
@@ -165,21 +190,46 @@ async fn the_tables_of_the_node_can_be_read() {
     let flights = Flights::new().await;
     let schema = flights.fixture.sql("SELECT * FROM system.datasets").await.unwrap()[0].schema();
     let context = producer(&schema);
-    let plan = serialize_bytes("SELECT count(*) AS n FROM flights", &context).await.unwrap();
-    assert_eq!(flights.rows(renamed(&plan, &["system", "datasets"])).await.unwrap(), ["1"]);
-    let schema = flights.fixture.sql("SELECT * FROM information_schema.schemata").await.unwrap()[0].schema();
-    let plan = serialize_bytes("SELECT schema_name FROM flights ORDER BY 1", &producer(&schema)).await.unwrap();
-    let found = flights.rows(renamed(&plan, &["information_schema", "schemata"])).await.unwrap();
-    assert_eq!(found, flights.fixture.rows("SELECT schema_name FROM information_schema.schemata ORDER BY 1").await);
+    let plan = serialize_bytes("SELECT count(*) AS n FROM flights", &context)
+        .await
+        .unwrap();
+    assert_eq!(
+        flights.rows(renamed(&plan, &["system", "datasets"])).await.unwrap(),
+        ["1"]
+    );
+    let schema = flights
+        .fixture
+        .sql("SELECT * FROM information_schema.schemata")
+        .await
+        .unwrap()[0]
+        .schema();
+    let plan = serialize_bytes("SELECT schema_name FROM flights ORDER BY 1", &producer(&schema))
+        .await
+        .unwrap();
+    let found = flights
+        .rows(renamed(&plan, &["information_schema", "schemata"]))
+        .await
+        .unwrap();
+    assert_eq!(
+        found,
+        flights
+            .fixture
+            .rows("SELECT schema_name FROM information_schema.schemata ORDER BY 1")
+            .await
+    );
 }
 
 /// A filter in a read relation decides, other than the hint that scans take it for, and a mask chooses columns.
 #[tokio::test]
 async fn filters_and_masks_of_a_read_relation_apply() {
     let flights = Flights::new().await;
-    let plan = flights.plan("SELECT * FROM (SELECT id, carrier FROM flights) WHERE id > 2").await;
+    let plan = flights
+        .plan("SELECT * FROM (SELECT id, carrier FROM flights) WHERE id > 2")
+        .await;
     let moved = changed(&plan, &mut |rel| {
-        let Some(RelType::Filter(filter)) = &rel.rel_type else { return };
+        let Some(RelType::Filter(filter)) = &rel.rel_type else {
+            return;
+        };
         let FilterRel { input, condition, .. } = filter.as_ref().clone();
         let mut input = *input.unwrap();
         if let Some(RelType::Read(read)) = &mut input.rel_type {
@@ -196,13 +246,29 @@ async fn filters_and_masks_of_a_read_relation_apply() {
 #[tokio::test]
 async fn parameters_are_typed_and_bound() {
     let flights = Flights::new().await;
-    let plan = flights.plan("SELECT id FROM flights WHERE id > $1 AND carrier = $2").await;
-    let prepared = flights.fixture.planner.prepare(flights.request(plan.clone())).await.unwrap();
-    let types: Vec<&DataType> = prepared.parameters.fields().iter().map(|field| field.data_type()).collect();
+    let plan = flights
+        .plan("SELECT id FROM flights WHERE id > $1 AND carrier = $2")
+        .await;
+    let prepared = flights
+        .fixture
+        .planner
+        .prepare(flights.request(plan.clone()))
+        .await
+        .unwrap();
+    let types: Vec<&DataType> = prepared
+        .parameters
+        .fields()
+        .iter()
+        .map(|field| field.data_type())
+        .collect();
     assert_eq!(types, [&DataType::Int64, &DataType::Utf8]);
     assert_eq!(prepared.schema.unwrap().field(0).name(), "id");
     let error = flights.refused(plan.clone()).await;
-    assert_eq!((error.kind(), error.message().contains("2 parameters")), (ErrorKind::InvalidArgument, true), "{error}");
+    assert_eq!(
+        (error.kind(), error.message().contains("2 parameters")),
+        (ErrorKind::InvalidArgument, true),
+        "{error}"
+    );
     let values: [(&str, ArrayRef); 2] = [
         ("1", Arc::new(Int64Array::from(vec![1]))),
         ("2", Arc::new(StringArray::from(vec!["delta"]))),
@@ -218,8 +284,21 @@ async fn parameters_are_typed_and_bound() {
 async fn a_plan_is_no_update() {
     let flights = Flights::new().await;
     let plan = flights.plan("SELECT id FROM flights").await;
-    assert!(flights.fixture.planner.plan_update(flights.request(plan.clone())).await.unwrap().is_none());
-    let error = flights.fixture.planner.update(flights.request(plan), None).await.unwrap_err();
+    assert!(
+        flights
+            .fixture
+            .planner
+            .plan_update(flights.request(plan.clone()))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let error = flights
+        .fixture
+        .planner
+        .update(flights.request(plan), None)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
@@ -238,14 +317,27 @@ async fn what_does_more_than_read_datasets_is_refused() {
     let schema = Some(NamedStruct::default());
     let files = ReadType::LocalFiles(LocalFiles::default());
     for (plan, words) in [
-        (instead(RelType::Write(Box::new(WriteRel::default()))), "plans only read"),
-        (instead(RelType::ExtensionLeaf(ExtensionLeafRel::default())), "extensions"),
+        (
+            instead(RelType::Write(Box::new(WriteRel::default()))),
+            "plans only read",
+        ),
+        (
+            instead(RelType::ExtensionLeaf(ExtensionLeafRel::default())),
+            "extensions",
+        ),
         (instead(RelType::Exchange(Box::new(ExchangeRel::default()))), "exchange"),
         (
-            instead(RelType::Read(Box::new(ReadRel { base_schema: schema, read_type: Some(files), ..ReadRel::default() }))),
+            instead(RelType::Read(Box::new(ReadRel {
+                base_schema: schema,
+                read_type: Some(files),
+                ..ReadRel::default()
+            }))),
             "no files",
         ),
-        (with(&plan, |plan| plan.relations.push(plan.relations[0].clone())), "2 trees"),
+        (
+            with(&plan, |plan| plan.relations.push(plan.relations[0].clone())),
+            "2 trees",
+        ),
         (with(&plan, |plan| plan.relations.clear()), "0 trees"),
         (with(&plan, |plan| plan.version = Some(version(0, 9999))), "0.9999"),
         (with(&plan, |plan| plan.version = Some(version(1, 0))), "1.0"),
@@ -263,19 +355,32 @@ async fn plans_that_are_malformed_or_too_large_are_the_senders_mistake() {
     let mut deep = deserialize_bytes(&plan).unwrap();
     for _ in 0..200 {
         let input = std::mem::take(root(&mut deep));
-        let filter = FilterRel { input: Some(Box::new(input)), ..FilterRel::default() };
+        let filter = FilterRel {
+            input: Some(Box::new(input)),
+            ..FilterRel::default()
+        };
         root(&mut deep).rel_type = Some(RelType::Filter(Box::new(filter)));
     }
     let wide = changed(&plan, &mut |rel| {
         if let Some(RelType::Read(read)) = &mut rel.rel_type {
-            let emit = EmitKind::Emit(Emit { output_mapping: vec![0; 100_000] });
-            read.common = Some(RelCommon { emit_kind: Some(emit), ..RelCommon::default() });
+            let emit = EmitKind::Emit(Emit {
+                output_mapping: vec![0; 100_000],
+            });
+            read.common = Some(RelCommon {
+                emit_kind: Some(emit),
+                ..RelCommon::default()
+            });
         }
     });
     let out_of_range = changed(&plan, &mut |rel| {
         if let Some(RelType::Read(read)) = &mut rel.rel_type {
-            let emit = EmitKind::Emit(Emit { output_mapping: vec![99, -1] });
-            read.common = Some(RelCommon { emit_kind: Some(emit), ..RelCommon::default() });
+            let emit = EmitKind::Emit(Emit {
+                output_mapping: vec![99, -1],
+            });
+            read.common = Some(RelCommon {
+                emit_kind: Some(emit),
+                ..RelCommon::default()
+            });
         }
     });
     for (plan, kind, words) in [
@@ -284,7 +389,11 @@ async fn plans_that_are_malformed_or_too_large_are_the_senders_mistake() {
         (wide, ErrorKind::ResourceExhausted, "2000 columns"),
         (vec![0; 2 << 20], ErrorKind::ResourceExhausted, "bytes"),
         (out_of_range, ErrorKind::InvalidArgument, "99"),
-        (with(&plan, |plan| *root(plan) = Rel::default()), ErrorKind::InvalidArgument, "rel_type"),
+        (
+            with(&plan, |plan| *root(plan) = Rel::default()),
+            ErrorKind::InvalidArgument,
+            "rel_type",
+        ),
         (
             with(&plan, |plan| plan.relations = vec![PlanRel::default()]),
             ErrorKind::InvalidArgument,
@@ -340,12 +449,22 @@ fn versions_are_checked() {
     for version in [oldest.as_str(), newest.as_str(), "0.85.0-rc1"] {
         check_substrait_version(version).unwrap();
     }
-    assert_eq!(check_substrait_version("0.1.0").unwrap_err().kind(), ErrorKind::Unsupported);
-    assert_eq!(check_substrait_version("new").unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(
+        check_substrait_version("0.1.0").unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
+    assert_eq!(
+        check_substrait_version("new").unwrap_err().kind(),
+        ErrorKind::InvalidArgument
+    );
 }
 
 fn version(major_number: u32, minor_number: u32) -> Version {
-    Version { major_number, minor_number, ..Version::default() }
+    Version {
+        major_number,
+        minor_number,
+        ..Version::default()
+    }
 }
 
 fn with(plan: &[u8], change: impl FnOnce(&mut Plan)) -> Vec<u8> {
@@ -386,7 +505,10 @@ fn renamed(plan: &[u8], names: &[&str]) -> Vec<u8> {
     changed(plan, &mut |rel| {
         if let Some(RelType::Read(read)) = &mut rel.rel_type {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
-            read.read_type = Some(ReadType::NamedTable(NamedTable { names, ..NamedTable::default() }));
+            read.read_type = Some(ReadType::NamedTable(NamedTable {
+                names,
+                ..NamedTable::default()
+            }));
         }
     })
 }
