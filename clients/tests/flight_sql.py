@@ -98,10 +98,12 @@ def statement_ingest(
     if_there: int = APPEND,
     catalog: str = "",
     transaction: bytes = b"",
+    options: "dict[str, str] | None" = None,
 ) -> bytes:
-    options = field(1, if_missing) + field(2, if_there)
-    target = field(1, options) + field(2, table) + field(3, schema) + field(4, catalog)
-    return command("CommandStatementIngest", target + field(6, transaction))
+    modes = field(1, if_missing) + field(2, if_there)
+    target = field(1, modes) + field(2, table) + field(3, schema) + field(4, catalog)
+    more = b"".join(field(1000, field(1, name) + field(2, value)) for name, value in (options or {}).items())
+    return command("CommandStatementIngest", target + field(6, transaction) + more)
 
 
 def statement_update(sql: str, transaction: bytes = b"") -> bytes:

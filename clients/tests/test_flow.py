@@ -1,5 +1,7 @@
 """The life of an answer, as clients see it: endpoints, the spool, polling, renewing and cancelling."""
 
+import time
+
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
@@ -148,3 +150,22 @@ def test_a_query_is_polled(raw: RawFlight, client):
     with pytest.raises(RpcError) as refused:
         poll(raw, field(1, 2) + field(2, statement_query("SELECT * FROM nowhere")))
     assert refused.value.code() == StatusCode.NOT_FOUND
+
+
+@pytest.mark.covers("DoGet", client="raw gRPC", traps=[32])
+def test_the_deadline_of_a_call_ends_its_query(node: Node, raw: RawFlight, cursor):
+    """`grpc-timeout`: the client is told in time, and the node stops as well."""
+    marked = "SELECT count(*) AS deadline_of_a_call FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE a.value < b.value"
+    client, options = node.flight()
+    with client:
+        ticket = client.get_flight_info(describe(marked), options).endpoints[0].ticket
+    code, _, _ = raw.get(ticket.ticket, timeout=0.5)
+    assert code == StatusCode.DEADLINE_EXCEEDED
+    sql = "SELECT state, error_code FROM system.queries WHERE query LIKE '%deadline_of_a_call%' AND query NOT LIKE '%system%'"
+    for _ in range(50):
+        cursor.execute(sql)
+        (state, error) = cursor.fetchone()
+        if state not in ("planned", "queued", "running"):
+            break
+        time.sleep(0.1)
+    assert (state, error) in (("failed", "DEADLINE_EXCEEDED"), ("cancelled", "CANCELLED")), (state, error)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import adbc_driver_flightsql.dbapi as dbapi
+import adbc_driver_manager
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
@@ -238,3 +239,18 @@ def test_keys(
         ("CommandGetCrossReference", (3, sights), (6, cities)),
     ]:
         assert commands.table(*question).num_rows == 0, question
+
+
+@pytest.mark.covers("GetTables", client="pyarrow.flight", traps=[12])
+def test_underscores_and_hyphens_are_one_name(commands: Commands, cursor: dbapi.Cursor, unique: str) -> None:
+    name = f"{unique}_a_b".replace("-", "_")
+    stored = name.replace("_", "-")
+    cursor.execute(f"CREATE TABLE {name} (n BIGINT)")
+    with pytest.raises(adbc_driver_manager.Error, match="already there"):
+        cursor.execute(f'CREATE TABLE "{stored}" (n BIGINT)')
+
+    def listed(pattern: str) -> list[str]:
+        return commands.table("CommandGetTables", (3, pattern))["table_name"].to_pylist()
+
+    assert listed(name) == listed(stored) == [stored]
+    assert listed(name.replace("_", "\\_")) == []

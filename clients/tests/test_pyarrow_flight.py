@@ -1,5 +1,6 @@
 """What a programmer does who speaks Flight SQL without a driver: `pyarrow.flight` and bytes."""
 
+import json
 from collections.abc import Iterator
 
 import data
@@ -113,3 +114,37 @@ def test_a_reader_that_goes_away_harms_nobody(client, cursor):
     stream.cancel()
     cursor.execute("SELECT 1")
     assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.covers("DoPut", client="pyarrow.flight")
+@pytest.mark.covers("StatementIngest", client="pyarrow.flight")
+def test_batches_are_acknowledged_while_others_are_written(client, cursor, table: str, count):
+    client, options = client
+    asks = flight_sql.statement_ingest(table, ADMIN, options={"acknowledge": "batches"})
+    batches = [pa.record_batch({"n": pa.array(range(start, start + 1000), pa.int64())}) for start in range(0, 5000, 1000)]
+    writer, reader = client.do_put(flight.FlightDescriptor.for_command(asks), batches[0].schema, options)
+    with writer:
+        for number, batch in enumerate(batches, 1):
+            writer.write_batch(batch)
+            told = json.loads(reader.read().to_pybytes())
+            assert told == {"received": number * 1000, "batches": number}
+        writer.done_writing()
+        end = json.loads(reader.read().to_pybytes())
+        assert reader.read() is None
+    assert end.pop("dataset").startswith("did:odf:")
+    block = end.pop("block")
+    assert end == {"committed": True, "rows": 5000, "events": 5000, "created": True, "changed": True}
+    assert count(table) == 5000
+    # The next push is another block; a client that does not ask gets the one message of the specification.
+    cursor.adbc_ingest(table, pa.Table.from_batches(batches), mode="append")
+    plain = flight_sql.statement_ingest(table, ADMIN)
+    assert flight_sql.ingest(client, options, plain, batches[:2]) == 2000
+    again = flight_sql.statement_ingest(table, ADMIN, options={"acknowledge": "batches"})
+    writer, reader = client.do_put(flight.FlightDescriptor.for_command(again), batches[0].schema, options)
+    with writer:
+        writer.write_batch(batches[0])
+        writer.done_writing()
+        messages = []
+        while (message := reader.read()) is not None:
+            messages.append(json.loads(message.to_pybytes()))
+    assert messages[-1]["block"] not in ("", block)

@@ -4,12 +4,16 @@ The driver sends its statements in the connection's transaction, and its ingests
 """
 
 import contextlib
+import pathlib
+import time
 from collections.abc import Callable
 
 import adbc_driver_flightsql.dbapi as dbapi
 import adbc_driver_manager
+import grpc
 import pyarrow as pa
 import pytest
+from flight_sql import RawFlight, command, content, field, flight_data, statement_update
 from jetway_node import ADMIN, PASSWORD, Node
 
 
@@ -87,3 +91,72 @@ def test_rows_of_a_transaction_that_is_cut_off_are_not_there(fresh_node: Node) -
     with fresh_node.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT n FROM kept")
         assert cursor.fetchall() == [(1,)]
+
+
+def update(transaction: bytes, sql: str) -> bytes:
+    return statement_update(sql, transaction)
+
+
+def begin(raw: RawFlight) -> bytes:
+    (answer,) = raw.action("BeginTransaction", command("ActionBeginTransactionRequest", b""))
+    return content("ActionBeginTransactionResult", answer)[1]
+
+
+def end(raw: RawFlight, transaction: bytes, how: int) -> None:
+    raw.action("EndTransaction", command("ActionEndTransactionRequest", field(1, transaction) + field(2, how)))
+
+
+COMMIT, ROLLBACK = 1, 2
+
+
+def refused(ask: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.RpcError) as error:
+        ask()
+    return error.value.code(), error.value.details()
+
+
+def refused_update(raw: RawFlight, descriptor: bytes) -> tuple[grpc.StatusCode, str]:
+    code, message, _ = raw.put([flight_data(b"", b"", descriptor)])
+    return code, message
+
+
+@pytest.mark.covers("EndTransaction", client="raw gRPC", traps=[26])
+@pytest.mark.parametrize(("how", "words"), [(COMMIT, "committed"), (ROLLBACK, "rolled back")])
+def test_an_ended_transaction_says_so(raw: RawFlight, node: Node, table: str, count, how: int, words: str) -> None:
+    with node.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {table} (n BIGINT)")
+    transaction = begin(raw)
+    raw.update(update(transaction, f"INSERT INTO {ADMIN}.{table} VALUES (1)"))
+    end(raw, transaction, how)
+    # Ending it again in the same way changes nothing, in the other way is a mistake.
+    end(raw, transaction, how)
+    code, message = refused(lambda: end(raw, transaction, COMMIT + ROLLBACK - how))
+    assert (code, words in message) == (grpc.StatusCode.INVALID_ARGUMENT, True), (code, message)
+    code, message = refused_update(raw, update(transaction, f"INSERT INTO {ADMIN}.{table} VALUES (2)"))
+    assert (code, words in message) == (grpc.StatusCode.INVALID_ARGUMENT, True), message
+    assert count(table) == (1 if how == COMMIT else 0)
+
+
+@pytest.mark.covers("BeginTransaction", client="raw gRPC")
+def test_transactions_have_limits_of_size_and_time(tmp_path: pathlib.Path) -> None:
+    limits = {"JETWAY_FLIGHT__MAX_TRANSACTION": "64KiB", "JETWAY_FLIGHT__TRANSACTION_LIFETIME": "2s"}
+    node = Node(tmp_path / "data", environment=limits).start()
+    with node.connect() as connection, connection.cursor() as cursor, RawFlight(node.uri, ADMIN, PASSWORD) as raw:
+        cursor.execute("CREATE TABLE limited (n BIGINT)")
+        transaction = begin(raw)
+        raw.update(update(transaction, "INSERT INTO limited VALUES (1)"))
+        many = "INSERT INTO limited SELECT (value * 7919) % 1000003 FROM generate_series(1, 200000)"
+        code, message = refused_update(raw, update(transaction, many))
+        assert (code, "more rows than one may hold" in message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True), message
+        # What is in it stays, and may be committed.
+        end(raw, transaction, COMMIT)
+        cursor.execute("SELECT count(*) FROM limited")
+        assert cursor.fetchone() == (1,)
+        late = begin(raw)
+        raw.update(update(late, "INSERT INTO limited VALUES (2)"))
+        time.sleep(3)
+        code, message = refused(lambda: end(raw, late, COMMIT))
+        assert (code, "expired" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True), message
+        cursor.execute("SELECT count(*) FROM limited")
+        assert cursor.fetchone() == (1,)
+    assert node.stop() == 0

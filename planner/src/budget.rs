@@ -9,8 +9,10 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::physical_plan::ExecutionPlan;
 
 use crate::Result;
+use crate::progress::Scans;
 
 /// What a statement may use.
 #[derive(Debug, Clone)]
@@ -33,9 +35,21 @@ struct Counters {
     peak: AtomicUsize,
     spilled: AtomicU64,
     disks: Mutex<Vec<Arc<DiskManager>>>,
+    scans: Scans,
 }
 
 impl Usage {
+    /// How much of the rows of its tables it has read, from 0 to 1 and never less than it was before; none while it is not known
+    /// how many rows there are.
+    pub fn read(&self) -> Option<f64> {
+        self.0.scans.read()
+    }
+
+    /// Follows what a run reads.
+    pub(crate) fn follow(&self, plan: &Arc<dyn ExecutionPlan>) {
+        self.0.scans.follow(plan);
+    }
+
     /// Bytes of memory now.
     pub fn memory(&self) -> usize {
         self.0.memory.load(Ordering::Relaxed)
@@ -57,6 +71,7 @@ impl Usage {
     pub fn ended(&self) {
         self.spilled();
         self.0.disks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.scans.forget();
     }
 
     fn grew(&self, bytes: usize) {

@@ -29,6 +29,7 @@ mod parse;
 mod planner;
 mod policy;
 mod preprocess;
+mod progress;
 mod read_index;
 mod request;
 mod resolve;

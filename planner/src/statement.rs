@@ -213,6 +213,7 @@ impl Statement {
 async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Result<SendableRecordBatchStream> {
     let physical = session.query_planner().create_physical_plan(plan, session).await?;
     let physical = yielding(physical)?;
+    usage.follow(&physical);
     let mut context = TaskContext::from(session);
     if let Some(budget) = session.config().get_extension::<Budget>() {
         context = context.with_runtime(budget.runtime(session.runtime_env(), usage)?);

@@ -21,6 +21,9 @@ use crate::{Error, ErrorKind, Result};
 /// How long a poll waits for something to tell.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The most progress of a query that is not complete.
+const ALMOST: f64 = 0.99;
+
 /// Messages of one endpoint. It never changes once it was told, and its tickets say which messages they mean.
 const CHUNK: usize = 16;
 
@@ -81,14 +84,13 @@ pub(super) fn record(
 ) -> Result<Arc<Answer>> {
     let schema = ticket.profile.schema(&statement.schema());
     let (first, empty) = ends(ticket, &schema)?;
+    let usage = active.usage().clone();
     let rows = statement::execute(call, statement, ticket, active);
     let (profile, limits) = (ticket.profile, call.shared.options.messages);
-    Ok(call
-        .shared
-        .spool
-        .record(key, &ticket.account, first, empty, move |recorder| {
-            record_stream(schema, rows, profile, limits, recorder)
-        }))
+    let work = move |recorder| record_stream(schema, rows, profile, limits, recorder);
+    let answer = call.shared.spool.record(key, &ticket.account, first, empty, work);
+    answer.follow(usage);
+    Ok(answer)
 }
 
 /// The message of a schema, and one without rows if that can stand anywhere: rows with dictionaries come after those.
@@ -161,7 +163,11 @@ async fn tell(
     Ok(PollInfo {
         info: Some(info),
         flight_descriptor: (!is_complete).then(|| next(call, ticket, answer, told)),
-        progress: is_complete.then_some(1.0),
+        progress: match is_complete {
+            true => Some(1.0),
+            // What was read may have to be sorted, joined and encoded still.
+            false => answer.read_so_far().map(|read| read.min(ALMOST)),
+        },
         expiration_time: Some(expires.into()),
     })
 }

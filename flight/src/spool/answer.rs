@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use jetway_planner::Usage;
 use tokio::sync::watch;
 
 use super::file::SpoolFile;
@@ -33,6 +34,8 @@ pub(crate) struct Answer {
     state: Mutex<State>,
     changed: watch::Sender<()>,
     reads: AtomicU64,
+    /// What its query reads while it runs.
+    usage: OnceLock<Usage>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +83,7 @@ impl Answer {
             state: Mutex::default(),
             changed: watch::Sender::new(()),
             reads: AtomicU64::new(0),
+            usage: OnceLock::new(),
         }
     }
 
@@ -103,6 +107,16 @@ impl Answer {
         }
         let messages = state.messages.iter().filter(|message| message.rows > 0).count();
         Ok((messages, state.rows, state.end.is_some()))
+    }
+
+    /// Follows the query that makes it.
+    pub(crate) fn follow(&self, usage: Usage) {
+        let _ = self.usage.set(usage);
+    }
+
+    /// How much of its tables the query has read, from 0 to 1; none if that is not known.
+    pub(crate) fn read_so_far(&self) -> Option<f64> {
+        self.usage.get()?.read()
     }
 
     /// Bytes of all messages so far.

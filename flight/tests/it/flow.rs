@@ -269,6 +269,7 @@ async fn polls_tell_more_until_all_is_there() {
     let sql = "SELECT a.people AS p, repeat('x', 1000) AS t FROM cities a, cities b WHERE b.people < 40000";
     let mut descriptor = describe(sql);
     let mut known = Vec::<FlightEndpoint>::new();
+    let mut progress = Vec::new();
     let info = loop {
         let poll = raw
             .poll_flight_info(request("alice", descriptor.clone(), &[]))
@@ -277,6 +278,7 @@ async fn polls_tell_more_until_all_is_there() {
             .into_inner();
         let info = poll.info.unwrap();
         assert!(poll.expiration_time.is_some());
+        progress.push(poll.progress.unwrap());
         let tickets =
             |endpoints: &[FlightEndpoint]| endpoints.iter().map(|e| e.app_metadata.clone()).collect::<Vec<_>>();
         assert!(info.endpoint.len() >= known.len());
@@ -291,6 +293,13 @@ async fn polls_tell_more_until_all_is_there() {
         }
     };
     assert!(info.endpoint.len() > 2, "{} endpoints", info.endpoint.len());
+    assert!(progress.len() > 1 && progress.is_sorted(), "{progress:?}");
+    assert!(
+        progress[..progress.len() - 1]
+            .iter()
+            .all(|share| (0.0..1.0).contains(share)),
+        "{progress:?}"
+    );
     assert_eq!(info.total_records, 120_000);
     let mut rows = 0;
     for endpoint in &info.endpoint {

@@ -547,6 +547,14 @@ fn plain_type(field: &Field) -> Result<DataType> {
         }
         DataType::Duration(_) => return refuse("cannot be hashed by the format; send it as an integer"),
         DataType::Interval(_) => return refuse("the format does not know; send it as integers"),
+        DataType::Decimal32(_, scale)
+        | DataType::Decimal64(_, scale)
+        | DataType::Decimal128(_, scale)
+        | DataType::Decimal256(_, scale)
+            if *scale < 0 =>
+        {
+            return refuse("cannot be stored with its negative scale; cast it to one with a scale of 0 or more");
+        }
         DataType::Union(_, _) => return refuse("the format does not know; send one column for each member"),
         other => other.clone(),
     })

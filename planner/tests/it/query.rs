@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use futures::{StreamExt, TryStreamExt};
-use jetway_planner::ErrorKind;
+use jetway_planner::{ErrorKind, Usage};
 
 use crate::catalog::Fixture;
 
@@ -270,4 +270,38 @@ async fn names_of_columns_may_be_repeated() {
     let long: Vec<String> = (0..2000).map(|n| format!("v + {}", n % 700)).collect();
     let long = format!("SELECT {} FROM t LIMIT 1", long.join(", "));
     assert_eq!(fixture.sql(&long).await.unwrap()[0].num_columns(), 2000);
+}
+
+#[tokio::test]
+async fn a_running_statement_tells_how_much_it_has_read() {
+    let fixture = Fixture::new().await;
+    for part in 0..2 {
+        let rows = part * 100_000..(part + 1) * 100_000;
+        fixture.push("numbers", vec![column(rows)]).await.unwrap();
+    }
+    let told = async |sql: &str| {
+        let statement = fixture.planner.plan(&fixture.alice, sql, None).await.unwrap();
+        let usage = Usage::default();
+        assert_eq!(usage.read(), None, "it does not run yet");
+        let mut rows = statement.execute_as(&usage).await.unwrap();
+        let mut told = Vec::new();
+        while let Some(batch) = rows.next().await {
+            batch.unwrap();
+            told.push(usage.read());
+        }
+        // What was told stays when the plan is gone.
+        drop(rows);
+        usage.ended();
+        told.push(usage.read());
+        told
+    };
+    let scanned = told("SELECT v FROM numbers").await;
+    let first = scanned[0].unwrap();
+    assert!(first > 0.0 && first < 0.9, "{first}");
+    assert!(scanned.is_sorted());
+    assert_eq!(scanned.last(), Some(&Some(1.0)));
+    let joined = told("SELECT count(*) FROM numbers a JOIN numbers b ON a.v = b.v").await;
+    assert_eq!(joined.last(), Some(&Some(1.0)));
+    let unknown = told("SELECT * FROM generate_series(1, 100000)").await;
+    assert!(unknown.iter().all(Option::is_none));
 }
