@@ -18,6 +18,7 @@ pub use multihash::{Multicodec, Multihash};
 pub use name::{AccountName, DatasetName, RepositoryName};
 pub use pattern::{DatasetAliasPattern, DatasetNamePattern};
 pub use reference::{DatasetRef, RemoteDatasetRef};
+pub(crate) use text::serde_as_text;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ pub mod hash;
 pub mod identity;
 pub mod manifest;
 pub mod metadata;
+pub mod proof;
 pub mod schema;
 pub mod storage;
 pub mod transfer;

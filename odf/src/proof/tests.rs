@@ -1,0 +1,4 @@
+mod canonical;
+mod document;
+mod golden;
+mod rows;
