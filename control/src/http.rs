@@ -1,4 +1,4 @@
-//! The HTTP side: health, metrics, a page that tells where to connect, and datasets to copy.
+//! The HTTP side: health, metrics, a page that tells where to connect, datasets to copy, and queries.
 
 use std::fmt;
 use std::future::Future;
@@ -18,9 +18,11 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+mod answers;
 mod connections;
 mod transfer;
 
+pub use answers::{Answers, router as answer_router};
 use connections::Connections;
 pub use transfer::{Transfers, router as transfer_router};
 
@@ -55,6 +57,8 @@ pub struct System {
     pub flight: SocketAddr,
     /// Whether both speak TLS.
     pub tls: bool,
+    /// Who signs answers, as a did:key.
+    pub identity: String,
     /// Whether new requests are wanted.
     pub readiness: Readiness,
     /// Finds out whether storage answers; the error says what is wrong.
@@ -165,6 +169,7 @@ struct Info {
     version: &'static str,
     http: String,
     flight: String,
+    identity: String,
 }
 
 async fn info(State(system): State<System>) -> Json<Info> {
@@ -173,6 +178,7 @@ async fn info(State(system): State<System>) -> Json<Info> {
         version: system.version,
         http: format!("{}://{}", if system.tls { "https" } else { "http" }, system.http),
         flight: system.flight_url(),
+        identity: system.identity.clone(),
     })
 }
 

@@ -17,6 +17,7 @@ mod error;
 pub mod http;
 mod node_key;
 mod registry;
+mod signing_key;
 mod state_file;
 mod tokens;
 
@@ -26,4 +27,5 @@ pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use node_key::NodeKey;
 pub use registry::{RegisteredDataset, StorageCatalog};
+pub use signing_key::{open_signing_key, parse_signing_key, signing_key_path};
 pub use tokens::{AccessToken, AccessTokens, LoginTokens};

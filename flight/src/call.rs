@@ -46,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) deadline: Option<Duration>,
     /// How many messages with rows it has already.
     pub(crate) resume_from: usize,
+    /// Whether the answer is to come with a proof.
+    pub(crate) proof: bool,
     /// From a header; for calls that change something.
     pub(crate) idempotency_key: Option<IdempotencyKey>,
     /// The transaction that what is called is part of.
@@ -213,6 +215,7 @@ where
                 trace: trace(&metadata),
                 deadline: deadline(&metadata),
                 resume_from: wishes::resume_from(&metadata)?,
+                proof: wishes::proof(&metadata)?,
                 idempotency_key: idempotency_key(&metadata)?,
                 transaction: None,
                 record: record.clone(),

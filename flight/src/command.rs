@@ -41,6 +41,7 @@ mod paths;
 mod pattern;
 mod poll;
 mod prepared;
+mod proof;
 mod renew;
 mod sql_info;
 mod statement;
@@ -369,6 +370,14 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
             actions::KILL_QUERY => {
                 call.named("KillQuery");
                 Some(kill_query(&call, &action.body)?)
+            }
+            actions::IDENTITY => {
+                call.named("Identity");
+                Some(proof::identity(&call)?)
+            }
+            actions::VERIFY => {
+                call.named("Verify");
+                Some(proof::verify(&call, &action).await?)
             }
             session::SET => {
                 call.named(session::SET);

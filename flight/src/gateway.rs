@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jetway_odf::proof::NodeIdentity;
 use jetway_planner::{Clock, Planner};
 use tonic::transport::Server;
 
@@ -55,6 +56,8 @@ pub struct FlightOptions {
     pub cached_plan_age: Duration,
     /// Results of about so many bytes and more have several endpoints for clients that are known to read in parallel.
     pub divided_from: u64,
+    /// Signs answers for clients that ask for a proof. Without it there are none.
+    pub identity: Option<Arc<NodeIdentity>>,
     /// Answers that are kept.
     pub spool: Spool,
 }
@@ -82,6 +85,7 @@ impl FlightOptions {
             cached_plans: 256,
             cached_plan_age: Duration::from_secs(10),
             divided_from: 64 * 1024 * 1024,
+            identity: None,
             spool: Spool::new(SpoolOptions::default()),
         }
     }

@@ -19,7 +19,7 @@ mod schema;
 
 pub use canonical::{canonical, parse};
 pub use document::{Commitment, Document, OutputHasher, Proof, ProofType};
-pub use fault::Fault;
+pub use fault::{Fault, verdict};
 pub use input::{DataFormat, DatasetState, Include, QueryDialect, QueryInput, SchemaFormat, UNLIMITED};
 pub use key::{DidKey, NodeIdentity, Signature};
 pub use rows::RowWriter;

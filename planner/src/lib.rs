@@ -30,6 +30,7 @@ mod planner;
 mod policy;
 mod preprocess;
 mod progress;
+mod prove;
 mod read_index;
 mod request;
 mod resolve;
@@ -55,6 +56,7 @@ pub use ingest::{IdempotencyKey, IfExists, IfNotExists, IngestOutcome, IngestReq
 pub use name::{CATALOG, TableName};
 pub use parameters::Prepared;
 pub use planner::{FunctionNames, Planner, PlannerOptions, SystemTable, TableEntry};
+pub use prove::{Answer, Asked, Seal};
 pub use read_index::CompactOutcome;
 pub use request::{PlanRequest, Query, SessionOptions};
 pub use rewrite::{Rewrite, RewriteOutcome};

@@ -23,7 +23,7 @@ use crate::parameters::{Prepared, Unbound};
 use crate::parse::Parsed;
 use crate::policy::Change;
 use crate::read_index::{Effort, ReadIndexes};
-use crate::resolve::Resolver;
+use crate::resolve::{FixedNames, Resolver};
 use crate::session::Engine;
 use crate::statement::is_repeatable;
 use crate::summary::{DatasetSummary, SummaryCache};
@@ -180,6 +180,10 @@ impl Planner {
     /// Those of [`Self::plan`]; `InvalidArgument` for parameters that do not fit.
     pub async fn plan_request(&self, request: PlanRequest) -> Result<Statement> {
         plan(Arc::clone(&self.shared), request).await
+    }
+
+    pub(crate) fn catalog(&self) -> &Arc<dyn DatasetCatalog> {
+        &self.shared.catalog
     }
 
     /// Memory that running statements use and may use, in bytes.
@@ -607,6 +611,7 @@ fn plan(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<
         metrics::counter!("jetway_plans_total").increment(1);
         let subject = &request.subject;
         let mut session = shared.engine.session(subject, &request.session);
+        FixedNames::set(&mut session, &request.names);
         let parsed = Parsed::new(&session, sql_text(&request)?)?;
         let (unbound, pins) = shared
             .resolve(&mut session, subject, parsed.clone(), request.pins.as_deref())

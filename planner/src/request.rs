@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use jetway_odf::identity::DatasetId;
 
-use crate::{Pin, Subject, TransactionId};
+use crate::{Pin, Subject, TableName, TransactionId};
 
 /// What to plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -70,6 +71,8 @@ pub struct PlanRequest {
     pub session: SessionOptions,
     /// Heads that an earlier plan of the same statement saw; the current ones if absent.
     pub pins: Option<Vec<Pin>>,
+    /// What names in the statement mean, whatever the datasets are called by now. Goes with `pins`.
+    pub names: Vec<(TableName, DatasetId)>,
     /// The transaction that it is part of: what it adds to datasets waits for its end.
     pub transaction: Option<TransactionId>,
 }
@@ -88,6 +91,7 @@ impl PlanRequest {
             parameters: None,
             session: SessionOptions::default(),
             pins: None,
+            names: Vec::new(),
             transaction: None,
         }
     }

@@ -19,8 +19,10 @@ use crate::{
     Access, CATALOG, DatasetCatalog, DatasetEntry, Error, ErrorKind, Pin, PinnedDataset, Result, Subject, TableName,
 };
 
+mod fixed;
 mod schema;
 
+pub(crate) use fixed::FixedNames;
 use schema::{ListedTable, Schema};
 
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -45,7 +47,7 @@ impl Resolver<'_> {
         let mut pins = Pins::default();
         let mut calls = HashMap::new();
         for call in functions::calls(session, statement)? {
-            let mut dataset = self.called(&call, schema).await?;
+            let mut dataset = self.called(session, &call, schema).await?;
             pins.pin(&mut dataset);
             let table = self.result(&call, dataset).await?;
             calls.insert(call, table);
@@ -87,6 +89,7 @@ impl Resolver<'_> {
                 continue;
             }
             let name = TableName::parse(reference.catalog(), reference.schema(), reference.table())?;
+            let name = FixedNames::meaning(session, name);
             let mut dataset = match self.pinned(name, schema).await {
                 Ok(dataset) => dataset,
                 Err(error) if error.kind() == ErrorKind::NotFound && is_function(session, &reference) => continue,
@@ -127,11 +130,11 @@ impl Resolver<'_> {
     }
 
     /// The dataset that a table function is called for.
-    async fn called(&self, call: &Call, schema: Option<&str>) -> Result<PinnedDataset> {
+    async fn called(&self, session: &SessionState, call: &Call, schema: Option<&str>) -> Result<PinnedDataset> {
         let mut first = None;
         for name in call.names() {
             let found = match name {
-                Ok(name) => self.pinned(name, schema).await,
+                Ok(name) => self.pinned(FixedNames::meaning(session, name), schema).await,
                 Err(error) => Err(error),
             };
             match found {

@@ -9,7 +9,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -158,6 +158,33 @@ impl Statement {
                 _ => return false,
             }
         }
+    }
+
+    /// The same statement, whose rows come in the same order whenever it runs at the same heads, because one thread makes them.
+    pub(crate) fn in_order(mut self) -> Self {
+        let mut session = SessionState::clone(&self.session);
+        session.config_mut().options_mut().execution.target_partitions = 1;
+        self.session = session;
+        self
+    }
+
+    /// The same statement without its first `skip` rows, and with `fetch` rows after those.
+    pub(crate) fn limited(mut self, skip: u64, fetch: Option<u64>) -> Result<Self> {
+        let is_query = !matches!(
+            &self.plan,
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+        );
+        if is_query && (skip > 0 || fetch.is_some()) {
+            let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+            let plan = LogicalPlanBuilder::from(LogicalPlan::clone(&self.plan));
+            let plan = plan.limit(count(skip), fetch.map(count))?.build()?;
+            self.plan = self.session.optimize(&plan)?;
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn compute(&self) -> &Compute {
+        &self.compute
     }
 
     /// Starts running. The plan works a few batches ahead of the stream's reader, and stops when the stream is dropped.

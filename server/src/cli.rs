@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    account, add, compact, config, delete, gc, ingest, inspect, list, log, pull, push, queries, reindex, rename, reset,
-    serve, set_watermark, sql, tail, token, verify,
+    account, add, compact, config, delete, gc, identity, ingest, inspect, list, log, pull, push, queries, reindex, rename, reset,
+    serve, set_watermark, sql, tail, token, verify, verify_query,
 };
 
 /// How long background threads may take once a command is done.
@@ -52,6 +52,7 @@ enum Command {
     #[command(subcommand, after_help = "Example:\n  jetway inspect schema trades --output ddl")]
     Inspect(inspect::Action),
     Verify(verify::Args),
+    VerifyQuery(verify_query::Args),
     Reindex(reindex::Args),
     Rename(rename::Args),
     Delete(delete::Args),
@@ -67,6 +68,7 @@ enum Command {
     /// Make accounts and set passwords, on the machine of the node.
     #[command(subcommand)]
     Account(account::Action),
+    Identity(identity::Args),
     Config(config::Args),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  jetway completions bash > ~/.local/share/bash-completion/completions/jetway")]
@@ -114,6 +116,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Inspect(action) => Box::pin(inspect::run(action)).await,
             Command::Reindex(args) => Box::pin(reindex::run(args)).await,
             Command::Verify(args) => Box::pin(verify::run(args)).await,
+            Command::VerifyQuery(args) => Box::pin(verify_query::run(args)).await,
             Command::Rename(args) => Box::pin(rename::run(args)).await,
             Command::Delete(args) => Box::pin(delete::run(args)).await,
             Command::Reset(args) => Box::pin(reset::run(args)).await,
@@ -122,6 +125,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Gc(args) => Box::pin(gc::run(args)).await,
             Command::Token(action) => token::run(action),
             Command::Account(action) => account::run(action),
+            Command::Identity(args) => identity::run(&args),
             Command::Config(args) => config::run(&args),
             Command::Completions { shell } => completions(shell),
         }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::FutureExt;
-use jetway_control::http::{Readiness, Router, System, Transfers};
+use jetway_control::http::{Answers, Readiness, Router, System, Transfers};
 use jetway_control::{AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, StorageCatalog};
+use jetway_odf::proof::NodeIdentity;
 use jetway_flight::{
     AdmissionOptions, FlightGateway, FlightOptions, Queries, Spool, SpoolOptions, TicketKey, WebOrigins,
 };
@@ -84,6 +85,7 @@ impl Node {
             Some(key) => NodeKey::parse(key.get()).context("node.key cannot be used")?,
             None => NodeKey::open(&config.data_dir)?,
         };
+        let signer = Arc::new(signing_key(config)?);
         let login_tokens = LoginTokens::new(
             &node_key,
             config.accounts.login_token_lifetime.time_delta(),
@@ -106,11 +108,15 @@ impl Node {
             anonymous_read: config.http.anonymous_read.0,
             max_upload: config.http.max_upload.bytes(),
         };
+        let answers = answers(config, &planner, &transfers, &signer);
         let authenticator = Arc::new(ControlAuthenticator(authentication));
         let gateway = FlightGateway::new(
             planner.clone(),
             authenticator,
-            flight_options(config, ticket_key, queries)?,
+            FlightOptions {
+                identity: Some(Arc::clone(&signer)),
+                ..flight_options(config, ticket_key, queries)?
+            },
         );
 
         // The last step that can fail: a password that was generated must be handed out.
@@ -147,15 +153,18 @@ impl Node {
             http,
             flight,
             tls: identity.is_some(),
+            identity: signer.did().to_string(),
             readiness: readiness.clone(),
             storage: Arc::new(move || check_storage(Arc::clone(&catalog)).boxed()),
             metrics: Arc::new(move || crate::metrics::render(&metrics, planner.memory())),
         };
-        let router = jetway_control::http::router(system).merge(jetway_control::http::transfer_router(transfers));
+        let router = jetway_control::http::router(system)
+            .merge(jetway_control::http::transfer_router(transfers))
+            .merge(jetway_control::http::answer_router(answers));
         let tls = identity.is_some();
         let http_server = tokio::spawn(serve_http(http_listener, http, identity, router, stop_http.clone()));
         readiness.set(true);
-        tracing::info!(http.address = %http, flight.address = %flight, "the node is up");
+        tracing::info!(http.address = %http, flight.address = %flight, identity = %signer.did(), "the node is up");
         Ok(Self {
             http,
             flight,
@@ -243,6 +252,32 @@ fn statement_memory(config: &Config, all: u64) -> usize {
     const LEAST: u64 = 64 << 20;
     let configured = config.query.statement_memory_limit.map(|limit| limit.bytes());
     usize::try_from(configured.unwrap_or_else(|| (all / 4).max(LEAST))).unwrap_or(usize::MAX)
+}
+
+/// The key that answers are signed with: the configured one, or that of the data folder.
+fn signing_key(config: &Config) -> Result<NodeIdentity> {
+    match &config.node.signing_key {
+        Some(key) => jetway_control::parse_signing_key(key.get()).context("node.signing_key cannot be used"),
+        None => Ok(jetway_control::open_signing_key(&config.data_dir)?),
+    }
+}
+
+/// What queries over HTTP need. They take turns apart from those over Arrow Flight.
+fn answers(config: &Config, planner: &Planner, transfers: &Transfers, signer: &Arc<NodeIdentity>) -> Answers {
+    let AdmissionOptions {
+        concurrency,
+        queue_timeout,
+        ..
+    } = admission(config);
+    Answers {
+        planner: planner.clone(),
+        transfers: transfers.clone(),
+        identity: Arc::clone(signer),
+        running: Arc::new(tokio::sync::Semaphore::new(concurrency)),
+        patience: queue_timeout,
+        timeout: config.query.timeout.map(|time| time.duration()),
+        max_answer: usize::try_from(config.http.max_answer.bytes()).unwrap_or(usize::MAX),
+    }
 }
 
 /// How many statements run and wait.

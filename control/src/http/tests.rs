@@ -11,6 +11,7 @@ fn system(storage: Result<(), String>) -> System {
         http: ([127, 0, 0, 1], 8080).into(),
         flight: ([127, 0, 0, 1], 50050).into(),
         tls: false,
+        identity: "did:key:z6Mk".to_owned(),
         readiness: Readiness::default(),
         storage: Arc::new(move || futures::future::ready(storage.clone()).boxed()),
         metrics: Arc::new(|| "up 1\n".to_owned()),
@@ -64,7 +65,7 @@ async fn the_other_pages_tell_version_and_addresses() {
     let info: serde_json::Value = serde_json::from_str(&get_page(&node, "/system/info").await.1).unwrap();
     assert_eq!(
         info,
-        serde_json::json!({"name": "jetway", "version": "1.2.3", "http": "http://127.0.0.1:8080", "flight": "grpc://127.0.0.1:50050"})
+        serde_json::json!({"name": "jetway", "version": "1.2.3", "http": "http://127.0.0.1:8080", "flight": "grpc://127.0.0.1:50050", "identity": "did:key:z6Mk"})
     );
     let (_, home) = get_page(&node, "/").await;
     assert!(home.contains("grpc://127.0.0.1:50050") && !home.contains("{flight}"));

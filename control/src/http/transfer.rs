@@ -29,7 +29,7 @@ mod failure;
 mod read;
 mod write;
 
-use failure::Failure;
+pub(super) use failure::Failure;
 
 /// What the pages of datasets need. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -73,6 +73,15 @@ struct Parameters {
 }
 
 impl Transfers {
+    /// Somebody who may read.
+    pub(super) async fn reader(&self, headers: &HeaderMap) -> Result<Subject, Failure> {
+        match self.caller(headers).await? {
+            Some(subject) => Ok(subject),
+            None if self.anonymous_read => caller::anonymous(),
+            None => Err(Failure::unauthenticated("credentials are missing")),
+        }
+    }
+
     /// The dataset of a path, for a caller who may read it or is pushing it.
     async fn readable(
         &self,

@@ -10,6 +10,8 @@ pub(super) const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
 pub(super) const BEGIN_TRANSACTION: &str = "BeginTransaction";
 pub(super) const END_TRANSACTION: &str = "EndTransaction";
 pub(super) const KILL_QUERY: &str = "jetway.KillQuery";
+pub(super) const IDENTITY: &str = "jetway.Identity";
+pub(super) const VERIFY: &str = "jetway.Verify";
 pub(super) const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
 pub(super) const CANCEL_QUERY: &str = "CancelQuery";
 pub(super) const RENEW_FLIGHT_ENDPOINT: &str = "RenewFlightEndpoint";
@@ -42,6 +44,11 @@ const OFFERED: &[(&str, &str)] = &[
     (
         KILL_QUERY,
         "Stops a query; the body is its id as system.queries shows it.",
+    ),
+    (IDENTITY, "Tells the did:key that answers of this node are signed with."),
+    (
+        VERIFY,
+        "Checks a proof and runs its query again; takes the proof as JSON, gives {ok} or {ok, error} as JSON.",
     ),
     (
         CANCEL_FLIGHT_INFO,

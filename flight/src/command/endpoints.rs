@@ -14,6 +14,10 @@ const USUAL: usize = 4;
 /// Clients that are known to read several endpoints at once get several for large answers. Others may read the first one only
 /// (a script that takes `info.endpoints[0]`), so they have to ask.
 pub(super) async fn divide(call: &Call, statement: &Statement) -> Result<Vec<Part>> {
+    if call.proof {
+        // What is proved is one answer.
+        return Ok(Vec::new());
+    }
     let count = match call.options.endpoints {
         Some(Endpoints::Count(count)) => usize::try_from(count).unwrap_or(1),
         Some(Endpoints::Auto) => usual(),

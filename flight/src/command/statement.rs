@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use jetway_planner::{BatchStream, PlanRequest, Query, Statement, Update};
 
-use super::{endpoints, info, poll, transaction, update};
+use super::{endpoints, info, poll, proof, transaction, update};
 use crate::call::Call;
 use crate::encode::{StreamMessage, encode_and_keep};
 use crate::parameters;
@@ -191,6 +191,9 @@ pub(super) async fn fetch(call: &Call, handle: &[u8]) -> Result<BoxStream<'stati
     let options = &call.shared.options;
     let (ticket, _) = Ticket::open(handle, &options.ticket_key, Purpose::Fetch, &call.subject, call.now())?;
     let active = call.begin(ticket.id, &ticket.query)?;
+    if call.proof {
+        return proof::fetch(call, &ticket, active).await;
+    }
     let found = async {
         let statement = planned(call, &ticket).await?;
         let key = ticket.fingerprint(statement.is_repeatable());

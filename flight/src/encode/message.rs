@@ -26,6 +26,8 @@ pub(crate) struct StreamMessage {
     pub(crate) header: Bytes,
     /// The body of the IPC message.
     pub(crate) body: Vec<Bytes>,
+    /// What the application says about the message.
+    pub(crate) metadata: Bytes,
 }
 
 impl StreamMessage {
@@ -45,6 +47,7 @@ impl From<StreamMessage> for FlightData {
         Self {
             data_header: message.header,
             data_body: body.freeze(),
+            app_metadata: message.metadata,
             ..Self::default()
         }
     }
@@ -93,7 +96,7 @@ impl MessageEncoder {
         );
         StreamMessage {
             header: encoded.ipc_message.into(),
-            body: Vec::new(),
+            ..StreamMessage::default()
         }
     }
 
@@ -106,6 +109,7 @@ impl MessageEncoder {
             return Ok(vec![StreamMessage {
                 header,
                 body: join_small(buffers),
+                ..StreamMessage::default()
             }]);
         }
         let mut messages = Vec::new();
@@ -115,7 +119,11 @@ impl MessageEncoder {
                 .bodyLength();
             let body = body(&mut buffers, usize::try_from(declared).map_err(|_| not_a_message())?)?;
             if !std::mem::take(&mut self.starts) {
-                messages.push(StreamMessage { header, body });
+                messages.push(StreamMessage {
+                    header,
+                    body,
+                    ..StreamMessage::default()
+                });
             }
         }
         Ok(messages)

@@ -26,6 +26,7 @@ pub(super) const PATH: &str = "/arrow.flight.protocol.FlightService/DoGet";
 
 /// Field numbers of `FlightData`, see `Flight.proto`.
 const DATA_HEADER: u32 = 2;
+const APP_METADATA: u32 = 3;
 const DATA_BODY: u32 = 1000;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -110,12 +111,13 @@ where
 /// All bytes of a message before those of its body, and its body.
 fn head(message: StreamMessage) -> Result<(Bytes, Vec<Bytes>), Status> {
     let body_len = message.body_len();
-    let StreamMessage { header, body } = message;
+    let StreamMessage { header, body, metadata } = message;
     let length = |tag: u32, length: usize| match length {
         0 => 0,
         length => key_len(tag) + encoded_len_varint(length as u64) + length,
     };
-    let total = length(DATA_HEADER, header.len()) + length(DATA_BODY, body_len);
+    let total =
+        length(DATA_HEADER, header.len()) + length(APP_METADATA, metadata.len()) + length(DATA_BODY, body_len);
     let framed =
         u32::try_from(total).map_err(|_| Status::resource_exhausted("a message of more than 4 GiB cannot be sent"))?;
 
@@ -124,6 +126,8 @@ fn head(message: StreamMessage) -> Result<(Bytes, Vec<Bytes>), Status> {
     head.put_u32(framed);
     start_field(DATA_HEADER, header.len(), &mut head);
     head.put_slice(&header);
+    start_field(APP_METADATA, metadata.len(), &mut head);
+    head.put_slice(&metadata);
     start_field(DATA_BODY, body_len, &mut head);
     Ok((head.freeze(), body))
 }

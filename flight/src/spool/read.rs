@@ -174,7 +174,11 @@ impl Reader {
         for (_, header, body) in group {
             let header = bytes.split_to(header);
             let body = vec![bytes.split_to(body)];
-            self.send(StreamMessage { header, body }).await?;
+            self.send(StreamMessage {
+                header,
+                body,
+                ..StreamMessage::default()
+            }).await?;
         }
         Ok(())
     }

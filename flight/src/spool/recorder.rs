@@ -213,5 +213,6 @@ fn compact(message: &StreamMessage) -> StreamMessage {
     StreamMessage {
         header: Bytes::copy_from_slice(&message.header),
         body: vec![body.freeze()],
+        ..StreamMessage::default()
     }
 }

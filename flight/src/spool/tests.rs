@@ -18,6 +18,7 @@ fn message(number: usize, bytes: usize) -> StreamMessage {
             Bytes::from(vec![number as u8; bytes / 2]),
             Bytes::from(vec![7; bytes / 2]),
         ],
+        ..StreamMessage::default()
     }
 }
 
@@ -25,6 +26,7 @@ fn schema() -> StreamMessage {
     StreamMessage {
         header: Bytes::from_static(b"schema"),
         body: Vec::new(),
+        ..StreamMessage::default()
     }
 }
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha3::{Digest, Sha3_256};
 
-use super::canonical::{canonical, parse, write_text, write_value};
-use super::{DataFormat, DidKey, Fault, NodeIdentity, SchemaFormat, Signature};
+use super::canonical::{canonical, parse, sort_names, write_text, write_value};
+use super::{DidKey, Fault, NodeIdentity, Signature};
 use crate::error::{Error, Result};
 use crate::identity::Multihash;
 
@@ -67,40 +67,38 @@ pub(super) fn hash(value: &Value) -> Multihash {
 
 /// Hashes an answer while its rows are written, so that it never has to be held whole.
 #[derive(Debug, Clone)]
-pub struct OutputHasher {
-    sha3: Sha3_256,
-    rest: Vec<u8>,
-}
+pub struct OutputHasher(Sha3_256);
 
-impl OutputHasher {
-    /// A hasher of rows in a format, with their schema if that is part of the answer.
-    #[must_use]
-    pub fn new(format: DataFormat, schema: Option<(&Value, SchemaFormat)>) -> Self {
+impl Default for OutputHasher {
+    fn default() -> Self {
         let mut sha3 = Sha3_256::new();
         // `data` is the first of the members in canonical order.
         sha3.update(b"{\"data\":");
-        let mut rest = b",\"dataFormat\":".to_vec();
-        write_text(format.name(), &mut rest);
-        if let Some((schema, format)) = schema {
-            rest.extend_from_slice(b",\"schema\":");
-            write_value(schema, &mut rest);
-            rest.extend_from_slice(b",\"schemaFormat\":");
-            write_text(format.name(), &mut rest);
-        }
-        rest.push(b'}');
-        Self { sha3, rest }
+        Self(sha3)
     }
+}
 
+impl OutputHasher {
     /// Takes the next piece of the canonical JSON of the rows, as [`super::RowWriter`] writes it.
     pub fn update(&mut self, data: &[u8]) {
-        self.sha3.update(data);
+        self.0.update(data);
     }
 
-    /// The hash of the answer.
+    /// The hash of the answer; `rest` is the answer without its rows.
     #[must_use]
-    pub fn finish(mut self) -> Multihash {
-        self.sha3.update(&self.rest);
-        Multihash::from_sha3_256_digest(self.sha3.finalize().into())
+    pub fn finish(mut self, rest: &Map<String, Value>) -> Multihash {
+        let mut members: Vec<_> = rest.iter().collect();
+        sort_names(&mut members, |(name, _)| name.as_str());
+        let mut text = Vec::new();
+        for (name, value) in members {
+            text.push(b',');
+            write_text(name, &mut text);
+            text.push(b':');
+            write_value(value, &mut text);
+        }
+        text.push(b'}');
+        self.0.update(&text);
+        Multihash::from_sha3_256_digest(self.0.finalize().into())
     }
 }
 

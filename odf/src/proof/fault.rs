@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::DidKey;
@@ -120,5 +121,14 @@ impl Serialize for Fault {
             members.serialize_entry(name, &value)?;
         }
         members.end()
+    }
+}
+
+/// What a verification found, as JSON: `{"ok": true}`, or `{"ok": false, "error": {...}}` with the fault.
+#[must_use]
+pub fn verdict(outcome: &Result<(), Fault>) -> Value {
+    match outcome {
+        Ok(()) => json!({"ok": true}),
+        Err(fault) => json!({"ok": false, "error": fault}),
     }
 }

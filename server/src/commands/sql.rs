@@ -1,25 +1,30 @@
 //! `jetway sql`: asks a running node and prints the answer as it arrives.
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use arrow::datatypes::SchemaRef;
+use arrow_flight::decode::DecodedPayload;
 use clap::ValueEnum;
 use futures::TryStreamExt;
 
 use crate::client::{Client, Connection, explain};
 
 pub(super) mod output;
+mod proof;
 
 use output::Printer;
+use proof::ProofFile;
 
 const EXAMPLES: &str = "\
 Examples:
   jetway sql \"SELECT * FROM alice.trades LIMIT 10\" --user alice
   jetway sql \"SELECT * FROM trades\" --output csv > trades.csv
-  echo 'SELECT 1' | jetway sql -";
+  echo 'SELECT 1' | jetway sql -
+  jetway sql \"SELECT * FROM trades\" --proof answer.json       the answer and its proof, for `jetway verify-query`";
 
 /// Ask a running node in SQL.
 #[derive(Debug, clap::Args)]
@@ -35,6 +40,9 @@ pub(crate) struct Args {
     /// Most rows that a table shows; 0 means all of them. Other outputs are never cut.
     #[arg(long, value_name = "ROWS", default_value_t = 1000)]
     max_rows: usize,
+    /// File for the answer with a proof that the node signs.
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
 }
 
 /// How an answer is printed.
@@ -60,13 +68,48 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     } else {
         args.statement
     };
-    answer(
-        &mut args.connection.open().await?,
-        statement,
-        args.output,
-        args.max_rows,
-    )
-    .await
+    let mut client = args.connection.open().await?;
+    match args.proof {
+        Some(path) => {
+            client.set_header("jetway-proof", "true");
+            prove(&mut client, statement, args.output, args.max_rows, path).await
+        }
+        None => answer(&mut client, statement, args.output, args.max_rows).await,
+    }
+}
+
+/// Prints the answer to a statement, and writes it into a file with its proof.
+async fn prove(
+    client: &mut Client,
+    statement: String,
+    output: Output,
+    max_rows: usize,
+    path: PathBuf,
+) -> Result<()> {
+    let info = client.execute(statement, None).await.map_err(explain)?;
+    let schema = SchemaRef::new(info.clone().try_decode_schema().context("the node announced a damaged schema")?);
+    let mut file = ProofFile::create(path, SchemaRef::clone(&schema))?;
+    let mut printer = Printer::new(output, schema, max_rows);
+    let mut stdout = std::io::BufWriter::new(std::io::stdout());
+    let (mut prints, mut told) = (true, Vec::new());
+    for endpoint in info.endpoint {
+        let Some(ticket) = endpoint.ticket else { continue };
+        let mut messages = client.do_get(ticket).await.map_err(explain)?.into_inner();
+        while let Some(message) = messages.try_next().await.map_err(explain)? {
+            if !message.app_metadata().is_empty() {
+                told = message.app_metadata().to_vec();
+            }
+            if let DecodedPayload::RecordBatch(batch) = message.payload {
+                file.write(&batch)?;
+                prints = prints && printer.print(&mut stdout, &batch)?;
+            }
+        }
+    }
+    let signer = file.finish(&told)?;
+    let rows = printer.finish(&mut stdout)?;
+    stdout.flush()?;
+    writeln!(std::io::stderr(), "{rows}, signed by {signer}")?;
+    Ok(())
 }
 
 /// Prints the answer to a statement.

@@ -46,6 +46,8 @@ area! {
         pub anonymous_read: Flag = Flag(false),
         /// Largest slice or checkpoint of a dataset that is copied here, such as 16GiB.
         pub max_upload: ByteSize = ByteSize::from_mib(64 << 10),
+        /// Largest answer of /query, in bytes of text. Larger ones are for Arrow Flight.
+        pub max_answer: ByteSize = ByteSize::from_mib(64),
     }
 }
 
@@ -185,6 +187,9 @@ area! {
         /// Key that login tokens and tickets are signed with: 32 random bytes in URL-safe base64 without padding.
         /// Unless set, the file node.key in the data folder, which the first start makes.
         pub key: Option<Secret> = None,
+        /// Key that answers are signed with when a proof is asked for: an Ed25519 key, 32 random bytes in URL-safe base64 without
+        /// padding. Unless set, the file signing.key in the data folder, which the first start makes. `jetway identity` names it.
+        pub signing_key: Option<Secret> = None,
     }
 }
 

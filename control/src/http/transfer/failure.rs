@@ -7,13 +7,13 @@ use serde_json::json;
 
 /// An answer that is no success: a code and a sentence.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(in crate::http) struct Failure {
     status: StatusCode,
     message: String,
 }
 
 impl Failure {
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    pub(in crate::http) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
             message: message.into(),
@@ -48,7 +48,7 @@ impl Failure {
 
     fn hidden(status: StatusCode, message: &str, error: &dyn std::error::Error) -> Self {
         let cause = error.source().map(ToString::to_string);
-        tracing::error!(%error, cause, "a transfer failed");
+        tracing::error!(%error, cause, "a request failed");
         Self::new(status, message)
     }
 

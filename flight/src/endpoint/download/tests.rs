@@ -15,6 +15,7 @@ fn message(header: &'static [u8], body: &[&[u8]]) -> StreamMessage {
     StreamMessage {
         header: Bytes::from_static(header),
         body: body.iter().map(|piece| Bytes::copy_from_slice(piece)).collect(),
+        ..StreamMessage::default()
     }
 }
 

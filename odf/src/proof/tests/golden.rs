@@ -49,7 +49,7 @@ fn sign(input: Value, schema: bool) -> (Document, Value) {
     let batch = rows();
     let schema = schema.then(|| schema_json(&batch.schema(), SchemaFormat::ArrowJson).unwrap());
     let format = DataFormat::JsonAoS;
-    let mut hasher = OutputHasher::new(format, schema.as_ref().map(|schema| (schema, SchemaFormat::ArrowJson)));
+    let mut hasher = OutputHasher::default();
     let mut writer = RowWriter::new(format, batch.schema(), 0).unwrap();
     let mut text = Vec::new();
     for row in 0..batch.num_rows() {
@@ -63,12 +63,14 @@ fn sign(input: Value, schema: bool) -> (Document, Value) {
     hasher.update(&piece);
     text.append(&mut piece);
     let identity = NodeIdentity::from_private_key(&[123; 32]);
-    let mut output = json!({"data": serde_json::from_slice::<Value>(&text).unwrap(), "dataFormat": "JsonAoS"});
+    let mut output = json!({"dataFormat": "JsonAoS"});
     if let Some(schema) = schema {
         output["schema"] = schema;
         output["schemaFormat"] = json!("ArrowJson");
     }
-    (Document::sign(input, hasher.finish(), &identity), output)
+    let document = Document::sign(input, hasher.finish(output.as_object().unwrap()), &identity);
+    output["data"] = serde_json::from_slice(&text).unwrap();
+    (document, output)
 }
 
 #[test]
