@@ -22,6 +22,7 @@ use crate::parameters::Repeated;
 use crate::system::is_light;
 use crate::{Error, ErrorKind, Result};
 
+mod in_order;
 mod parts;
 mod repeatable;
 
@@ -164,6 +165,8 @@ impl Statement {
     pub(crate) fn in_order(mut self) -> Self {
         let mut session = SessionState::clone(&self.session);
         session.config_mut().options_mut().execution.target_partitions = 1;
+        // Streams that are interleaved come as they are ready.
+        session.config_mut().options_mut().optimizer.prefer_existing_union = true;
         self.session = session;
         self
     }
@@ -239,7 +242,10 @@ impl Statement {
 /// Starts an optimized plan; the session's own entrance would optimize it once more.
 async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Result<SendableRecordBatchStream> {
     let physical = session.query_planner().create_physical_plan(plan, session).await?;
-    let physical = yielding(physical)?;
+    let mut physical = yielding(physical)?;
+    if session.config().target_partitions() == 1 {
+        physical = in_order::in_order(physical)?;
+    }
     usage.follow(&physical);
     let mut context = TaskContext::from(session);
     if let Some(budget) = session.config().get_extension::<Budget>() {
