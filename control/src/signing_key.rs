@@ -56,5 +56,6 @@ pub fn open_signing_key(data_dir: &Path) -> Result<NodeIdentity> {
 /// # Errors
 /// `InvalidArgument` when it is something else.
 pub fn parse_signing_key(text: &SecretString) -> Result<NodeIdentity> {
-    NodeIdentity::parse(text).map_err(|error| Error::new(ErrorKind::InvalidArgument, error.message()).with_source(error))
+    NodeIdentity::parse(text)
+        .map_err(|error| Error::new(ErrorKind::InvalidArgument, error.message()).with_source(error))
 }

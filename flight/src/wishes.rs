@@ -34,6 +34,8 @@ pub(crate) fn proof(headers: &MetadataMap) -> Result<bool> {
     match value.to_str().map(str::trim) {
         Ok("true") => Ok(true),
         Ok("false") => Ok(false),
-        _ => Err(Error::invalid_argument(format!("the header {PROOF} must be true or false"))),
+        _ => Err(Error::invalid_argument(format!(
+            "the header {PROOF} must be true or false"
+        ))),
     }
 }

@@ -17,13 +17,14 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use jetway_odf::chain::walk_back;
 use jetway_odf::identity::Multihash;
 use jetway_odf::proof::{
-    DataFormat, DatasetState, Document, Fault, Include, NodeIdentity, OutputHasher, QueryDialect, QueryInput, RowWriter,
-    SchemaFormat, UNLIMITED, schema_json,
+    DataFormat, DatasetState, Document, Fault, Include, NodeIdentity, OutputHasher, QueryDialect, QueryInput,
+    RowWriter, SchemaFormat, UNLIMITED, schema_json,
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    Access, BatchStream, Error, ErrorKind, Pin, PinnedDataset, PlanRequest, Planner, Result, Statement, Subject, TableName,
+    Access, BatchStream, Error, ErrorKind, Pin, PinnedDataset, PlanRequest, Planner, Result, Statement, Subject,
+    TableName,
 };
 
 /// Most text of columns that is held for an answer in columns, in bytes.
@@ -60,7 +61,10 @@ impl Planner {
         if input.query_dialect != QueryDialect::SqlDataFusion {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("queries in {} are not executed here; write SqlDataFusion", input.query_dialect),
+                format!(
+                    "queries in {} are not executed here; write SqlDataFusion",
+                    input.query_dialect
+                ),
             ));
         }
         let input = input.completed();
@@ -116,7 +120,12 @@ impl Planner {
         for pin in statement.pins() {
             let block_hash = Some(pin.head);
             let given = input.datasets.iter().flatten().filter(|state| state.id == pin.dataset);
-            let mut named: Vec<_> = given.map(|state| DatasetState { block_hash, ..state.clone() }).collect();
+            let mut named: Vec<_> = given
+                .map(|state| DatasetState {
+                    block_hash,
+                    ..state.clone()
+                })
+                .collect();
             if named.is_empty() {
                 let dataset = self.catalog().resolve_id(subject, &pin.dataset, Access::Read).await?;
                 let (id, alias) = (pin.dataset, dataset.alias.to_string());
@@ -127,7 +136,11 @@ impl Planner {
         input.datasets = Some(datasets);
         let limit = Some(input.limit).filter(|limit| *limit < UNLIMITED);
         let statement = statement.in_order().limited(input.skip, limit)?;
-        Ok(Asked { statement, input, schema })
+        Ok(Asked {
+            statement,
+            input,
+            schema,
+        })
     }
 
     /// What names in a question mean, and at which blocks.
@@ -161,7 +174,10 @@ impl Planner {
                 .with_context("dataset", state.id.to_string()));
             }
             names.push((TableName::parse(None, None, &state.alias)?, state.id));
-            pins.push(Pin { dataset: state.id, head });
+            pins.push(Pin {
+                dataset: state.id,
+                head,
+            });
         }
         Ok(Ok((names, pins)))
     }
@@ -177,7 +193,10 @@ impl Planner {
             return Ok(Err(fault));
         }
         let input: QueryInput = serde_json::from_value(document.input.clone()).map_err(|error| {
-            Error::new(ErrorKind::InvalidArgument, format!("the input of the proof is no query: {error}"))
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("the input of the proof is no query: {error}"),
+            )
         })?;
         let datasets = input.datasets.iter().flatten();
         if input.datasets.is_none() || datasets.into_iter().any(|state| state.block_hash.is_none()) {
@@ -186,7 +205,11 @@ impl Planner {
                 "the input of the proof does not say at which blocks datasets were read, so it cannot be run again",
             ));
         }
-        if document.sub_queries.as_array().is_none_or(|queries| !queries.is_empty()) {
+        if document
+            .sub_queries
+            .as_array()
+            .is_none_or(|queries| !queries.is_empty())
+        {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "the answer was made by several nodes, which cannot be run again here: verify each of its sub-queries at its node",
@@ -312,7 +335,11 @@ impl Asked {
     }
 
     fn writer(&self) -> Result<RowWriter> {
-        Ok(RowWriter::new(self.input.data_format, self.statement.schema(), MAX_COLUMNS)?)
+        Ok(RowWriter::new(
+            self.input.data_format,
+            self.statement.schema(),
+            MAX_COLUMNS,
+        )?)
     }
 
     /// Signs an answer with this hash.

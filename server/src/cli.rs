@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    account, add, compact, config, delete, gc, identity, ingest, inspect, list, log, pull, push, queries, reindex, rename, reset,
-    serve, set_watermark, sql, tail, token, verify, verify_query,
+    account, add, compact, config, delete, gc, identity, ingest, inspect, list, log, pull, push, queries, reindex,
+    rename, reset, serve, set_watermark, sql, tail, token, verify, verify_query,
 };
 
 /// How long background threads may take once a command is done.

@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 use futures::FutureExt;
 use jetway_control::http::{Answers, Readiness, Router, System, Transfers};
 use jetway_control::{AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, StorageCatalog};
-use jetway_odf::proof::NodeIdentity;
 use jetway_flight::{
     AdmissionOptions, FlightGateway, FlightOptions, Queries, Spool, SpoolOptions, TicketKey, WebOrigins,
 };
+use jetway_odf::proof::NodeIdentity;
 use jetway_planner::{DatasetCatalog, Planner, PlannerOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

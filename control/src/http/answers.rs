@@ -51,10 +51,7 @@ pub struct Answers {
 pub fn router(answers: Answers) -> Router {
     Router::new()
         .route("/query", get(query_by_url).post(query_by_body))
-        .route(
-            "/verify",
-            post(verify).layer(DefaultBodyLimit::max(MAX_DOCUMENT)),
-        )
+        .route("/verify", post(verify).layer(DefaultBodyLimit::max(MAX_DOCUMENT)))
         .with_state(answers)
 }
 
@@ -153,7 +150,10 @@ impl Answers {
         turn.ok().and_then(Result::ok).ok_or_else(|| {
             Failure::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                format!("other queries are running, and it was not the turn of this one within {} s; try again later", self.patience.as_secs()),
+                format!(
+                    "other queries are running, and it was not the turn of this one within {} s; try again later",
+                    self.patience.as_secs()
+                ),
             )
         })
     }
@@ -166,7 +166,10 @@ impl Answers {
         tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             Err(Failure::new(
                 StatusCode::GATEWAY_TIMEOUT,
-                format!("the query took longer than {} s (query.timeout), so it was stopped", limit.as_secs()),
+                format!(
+                    "the query took longer than {} s (query.timeout), so it was stopped",
+                    limit.as_secs()
+                ),
             ))
         })
     }

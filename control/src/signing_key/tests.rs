@@ -7,7 +7,10 @@ fn the_first_start_makes_a_key_for_its_owner_alone_and_later_ones_keep_it() {
     let first = open_signing_key(&data_dir).unwrap();
     assert_eq!(open_signing_key(&data_dir).unwrap().did(), first.did());
     assert!(first.did().to_string().starts_with("did:key:z6Mk"));
-    let mode = std::fs::metadata(signing_key_path(&data_dir)).unwrap().permissions().mode();
+    let mode = std::fs::metadata(signing_key_path(&data_dir))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     let other = open_signing_key(&folder.path().join("other")).unwrap();
     assert_ne!(other.did(), first.did());

@@ -68,8 +68,14 @@ async fn ask(call: &Call, ticket: &Ticket) -> Result<Asked> {
         return unproved("have parameters: write the values into the statement");
     }
     let (session, plain) = (ticket.session.clone(), SessionOptions::default());
-    if (SessionOptions { schema: None, ..session }) != plain {
-        return unproved("depend on options of the session but its schema: unset them, and say in the statement what they said");
+    if (SessionOptions {
+        schema: None,
+        ..session
+    }) != plain
+    {
+        return unproved(
+            "depend on options of the session but its schema: unset them, and say in the statement what they said",
+        );
     }
     let Some(sql) = ticket.query.sql() else {
         return unproved("be that of a Substrait plan: send SQL");

@@ -116,8 +116,7 @@ fn head(message: StreamMessage) -> Result<(Bytes, Vec<Bytes>), Status> {
         0 => 0,
         length => key_len(tag) + encoded_len_varint(length as u64) + length,
     };
-    let total =
-        length(DATA_HEADER, header.len()) + length(APP_METADATA, metadata.len()) + length(DATA_BODY, body_len);
+    let total = length(DATA_HEADER, header.len()) + length(APP_METADATA, metadata.len()) + length(DATA_BODY, body_len);
     let framed =
         u32::try_from(total).map_err(|_| Status::resource_exhausted("a message of more than 4 GiB cannot be sent"))?;
 

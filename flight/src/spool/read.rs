@@ -178,7 +178,8 @@ impl Reader {
                 header,
                 body,
                 ..StreamMessage::default()
-            }).await?;
+            })
+            .await?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ use jetway_flight::{
 use jetway_odf::codec::EncodedBlock;
 use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::{DatasetKind, MetadataEvent};
+use jetway_odf::proof::NodeIdentity;
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository, RepositoryOptions, ScratchStore};
 use jetway_planner::{
     Access, Clock, DatasetCatalog, Error, ErrorKind, PinnedDataset, Planner, PlannerOptions, Result, Subject,
@@ -175,6 +176,8 @@ pub(crate) struct Node {
     pub(crate) planner: Planner,
     /// Of the first replica.
     pub(crate) spool: jetway_flight::Spool,
+    /// Who signs answers.
+    pub(crate) identity: Arc<NodeIdentity>,
     late: Arc<Mutex<Duration>>,
 }
 
@@ -194,6 +197,7 @@ impl Node {
             .await
             .unwrap();
         let mut spools = Vec::new();
+        let identity = Arc::new(NodeIdentity::from_private_key(&[5; 32]));
         for _ in 0..2 {
             let late = Arc::clone(&late);
             let clock = Clock::from_fn(move || chrono::Utc::now() + *late.lock().unwrap());
@@ -206,6 +210,7 @@ impl Node {
             planners.push(planner.clone());
             let mut options = FlightOptions::new(TicketKey::new(&[3; 32]).unwrap());
             options.clock = clock;
+            options.identity = Some(Arc::clone(&identity));
             spools.push(options.spool.clone());
             let gateway = FlightGateway::new(planner, Arc::new(Door), options);
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -223,6 +228,7 @@ impl Node {
             staging,
             planner: planners.swap_remove(0),
             spool: spools.remove(0),
+            identity,
             late,
         }
     }

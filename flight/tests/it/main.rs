@@ -11,6 +11,7 @@ mod flow;
 mod ingest;
 mod listing;
 mod prepared;
+mod proof;
 mod query;
 mod raw;
 mod session;

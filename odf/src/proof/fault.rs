@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde_json::{Value, json};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Value, json};
 
 use super::DidKey;
 use crate::identity::{DatasetId, Multihash};

@@ -27,7 +27,10 @@ impl FixedNames {
         let TableName::Alias(wanted) = &name else { return name };
         let default = &session.config_options().catalog.default_schema;
         let of = |is_meant: &dyn Fn(&DatasetAlias) -> bool| -> Vec<DatasetId> {
-            let found = fixed.0.iter().filter(|(name, _)| matches!(name, TableName::Alias(alias) if is_meant(alias)));
+            let found = fixed
+                .0
+                .iter()
+                .filter(|(name, _)| matches!(name, TableName::Alias(alias) if is_meant(alias)));
             found.map(|(_, id)| *id).collect()
         };
         let exact = of(&|alias| alias == wanted);

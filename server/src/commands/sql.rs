@@ -79,15 +79,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
 }
 
 /// Prints the answer to a statement, and writes it into a file with its proof.
-async fn prove(
-    client: &mut Client,
-    statement: String,
-    output: Output,
-    max_rows: usize,
-    path: PathBuf,
-) -> Result<()> {
+async fn prove(client: &mut Client, statement: String, output: Output, max_rows: usize, path: PathBuf) -> Result<()> {
     let info = client.execute(statement, None).await.map_err(explain)?;
-    let schema = SchemaRef::new(info.clone().try_decode_schema().context("the node announced a damaged schema")?);
+    let schema = SchemaRef::new(
+        info.clone()
+            .try_decode_schema()
+            .context("the node announced a damaged schema")?,
+    );
     let mut file = ProofFile::create(path, SchemaRef::clone(&schema))?;
     let mut printer = Printer::new(output, schema, max_rows);
     let mut stdout = std::io::BufWriter::new(std::io::stdout());

@@ -87,7 +87,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     })?;
     drop(text);
     if document.output.is_none() {
-        bail!("{} has a proof, but not the answer that it is about", args.file.display());
+        bail!(
+            "{} has a proof, but not the answer that it is about",
+            args.file.display()
+        );
     }
     // A false document is told without asking anybody.
     let mut outcome = document.check(&args.signer).map_err(|fault| told(&fault));
@@ -139,7 +142,11 @@ async fn usual_signers(place: &mut Where) -> Result<Vec<DidKey>> {
         Where::Workspace(workspace) => identity::of(&workspace.config)?.into_iter().collect(),
         Where::Node(client) => {
             let name = act(client, "jetway.Identity", Vec::new()).await?;
-            vec![String::from_utf8_lossy(&name).parse().context("the node told no name of its key")?]
+            vec![
+                String::from_utf8_lossy(&name)
+                    .parse()
+                    .context("the node told no name of its key")?,
+            ]
         }
     })
 }
@@ -191,7 +198,11 @@ fn sentence(error: &Value) -> String {
     let about: Vec<String> = about
         .map(|(name, value)| format!("{name}: {}", value.as_str().unwrap_or_default()))
         .collect();
-    let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+    let about = if about.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", about.join(", "))
+    };
     format!("{}{about}", text("message"))
 }
 
@@ -218,7 +229,11 @@ impl fmt::Display for ForPeople<'_> {
             Some(true) => "",
             _ => ", and nobody said whether that is the node that was asked: give --signer",
         };
-        let again = if *ran_again { "gives the same answer again" } else { "was not run again" };
+        let again = if *ran_again {
+            "gives the same answer again"
+        } else {
+            "was not run again"
+        };
         writeln!(f, "the answer is the one that was signed")?;
         writeln!(f, "signed by  {signer}{signer_is}")?;
         writeln!(f, "query      {}", input.query.replace('\n', "\n           "))?;

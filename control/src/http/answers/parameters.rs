@@ -29,7 +29,11 @@ pub(super) struct Parameters {
 impl Parameters {
     pub(super) fn read(query: Option<&str>) -> Result<QueryInput, Failure> {
         let parameters: Self = read(query)?;
-        let include = parameters.include.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let include = parameters
+            .include
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
         let include = include.map(str::parse).collect::<Result<_, _>>();
         let usual = QueryInput::new(parameters.query);
         Ok(QueryInput {
@@ -60,8 +64,12 @@ impl VerifyParameters {
 }
 
 fn read<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Failure> {
-    let uri: Uri = format!("/?{}", query.unwrap_or_default()).parse().map_err(|error| bad(&error))?;
-    Query::try_from_uri(&uri).map(|Query(read)| read).map_err(|rejection| bad(&rejection))
+    let uri: Uri = format!("/?{}", query.unwrap_or_default())
+        .parse()
+        .map_err(|error| bad(&error))?;
+    Query::try_from_uri(&uri)
+        .map(|Query(read)| read)
+        .map_err(|rejection| bad(&rejection))
 }
 
 fn bad(error: &dyn std::error::Error) -> Failure {

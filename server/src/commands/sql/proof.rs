@@ -81,13 +81,17 @@ impl ProofFile {
             bail!("the node sent a proof that does not say how rows are written");
         };
         if self.hasher.clone().finish(rest) != document.commitment.output_hash {
-            bail!("the rows that came are not those that the node signed: do not trust them, and tell who runs the node");
+            bail!(
+                "the rows that came are not those that the node signed: do not trust them, and tell who runs the node"
+            );
         }
         let without_output = Document {
             output: None,
             ..document.clone()
         };
-        without_output.check(&[]).map_err(|fault| anyhow::anyhow!("the node sent a proof that does not hold: {fault}"))?;
+        without_output
+            .check(&[])
+            .map_err(|fault| anyhow::anyhow!("the node sent a proof that does not hold: {fault}"))?;
         for (name, value) in rest {
             write!(self.file, ",{}:{value}", Value::from(name.as_str()))?;
         }
