@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
 from flight_sql import command, field, varint
-from jetway_node import Node
+from jetway_node import ADMIN, PASSWORD, Node
 
 ADBC = "ADBC Python"
 RAW = "pyarrow.flight"
@@ -161,6 +161,56 @@ def test_every_code_is_answered(commands: Commands) -> None:
     assert values[0] == "Jetway" and values[3] is False and values[504] == '"'
     assert "power" in values[509] and "substr" in values[510] and "date_trunc" in values[512]
     assert commands.table("CommandGetSqlInfo", (1, 504), (1, 0), (1, 9_999))["info_name"].to_pylist() == [0, 504]
+
+
+T = "(VALUES (1, 2), (2, 1), (NULL, 3)) t(a, b)"
+# A code, what the node says, and SQL that shows it with its answer; none of SQL that is refused.
+CLAIMS = [
+    (502, True, "CREATE TABLE {table} (n BIGINT)", []),
+    (507, 0, f"SELECT a FROM {T} ORDER BY a DESC LIMIT 1", [(None,)]),
+    (516, True, "SELECT NULL + 1", [(None,)]),
+    (518, True, f"SELECT t.a FROM {T} WHERE t.a = 1", [(1,)]),
+    (520, True, f"SELECT a FROM {T} WHERE a > 0 ORDER BY 0 - a", [(2,), (1,)]),
+    (521, True, f"SELECT a FROM {T} ORDER BY b LIMIT 1", [(2,)]),
+    (522, 0b11, f"SELECT count(*) FROM {T} GROUP BY b % 2 ORDER BY 1", [(1,), (2,)]),
+    (523, True, "SELECT 'a_b' LIKE 'a\\_b' ESCAPE '\\', 'axb' LIKE 'a\\_b' ESCAPE '\\'", [(True, False)]),
+    (528, 0b100, "SELECT * FROM (SELECT 1 AS x) l FULL JOIN (SELECT 2 AS y) r ON x = y ORDER BY x NULLS FIRST", [(None, 2), (1, None)]),
+    (536, False, "SELECT 1 FOR UPDATE", None),
+    (538, 0b1111, f"SELECT a FROM {T} WHERE a > ANY (SELECT 1) AND a IN (SELECT 2) AND EXISTS (SELECT 1) AND a = (SELECT 2)", [(2,)]),
+    (539, True, f"SELECT a FROM {T} WHERE EXISTS (SELECT 1 FROM (VALUES (2)) u(c) WHERE u.c = t.a)", [(2,)]),
+    (540, 0b11, "SELECT 1 UNION SELECT 1 UNION ALL SELECT 2 ORDER BY 1", [(1,), (2,)]),
+]  # fmt: skip
+
+
+@pytest.mark.covers("GetSqlInfo", client=RAW, traps=[17])
+@pytest.mark.parametrize(("code", "said", "sql", "rows"), CLAIMS, ids=[code for code, *_ in CLAIMS])
+def test_what_the_node_says_it_can_is_what_it_does(commands, cursor, table, code: int, said, sql: str, rows) -> None:
+    values = commands.table("CommandGetSqlInfo", (1, code))
+    assert values["value"].to_pylist() == [said]
+    if rows is None:
+        with pytest.raises(adbc_driver_manager.Error):
+            cursor.execute(sql)
+        return
+    cursor.execute(sql.replace("{table}", table))
+    assert code == 502 or cursor.fetchall() == rows
+
+
+@pytest.mark.covers("GetSqlInfo", client=RAW, traps=[17])
+def test_what_the_node_says_of_transactions(commands: Commands, node: Node, table: str, count) -> None:
+    codes = (8, 11, 563, 565, 566, 572, 573)
+    values = commands.table("CommandGetSqlInfo", *((1, code) for code in codes))
+    assert dict(zip(values["info_name"].to_pylist(), values["value"].to_pylist())) == {
+        8: 1, 11: True, 563: True, 565: False, 566: False, 572: True, 573: False,
+    }  # fmt: skip
+    # Definitions in a transaction are neither left out nor do they commit it.
+    with dbapi.connect(node.uri, db_kwargs={"username": ADMIN, "password": PASSWORD}) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {table} (n BIGINT)")
+            cursor.execute(f"INSERT INTO {table} VALUES (1)")
+            cursor.execute(f"CREATE TABLE {table}_other (n BIGINT)")
+            assert (count(table), count(f"{table}_other")) == (0, 0)
+            connection.rollback()
+    assert count(table) == 0
 
 
 @pytest.mark.covers("GetXdbcTypeInfo", client=RAW, traps=[14])

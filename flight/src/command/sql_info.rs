@@ -226,6 +226,7 @@ fn infos(node: Node<'_>) -> Vec<(SqlInfo, Value)> {
                 SqlSupportedSubqueries::SqlSubqueriesInComparisons.into(),
                 SqlSupportedSubqueries::SqlSubqueriesInExists.into(),
                 SqlSupportedSubqueries::SqlSubqueriesInIns.into(),
+                SqlSupportedSubqueries::SqlSubqueriesInQuantifieds.into(),
             ]),
         ),
         (Code::SqlCorrelatedSubqueriesSupported, flag(true)),

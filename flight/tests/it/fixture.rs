@@ -179,14 +179,23 @@ pub(crate) struct Node {
     /// Who signs answers.
     pub(crate) identity: Arc<NodeIdentity>,
     late: Arc<Mutex<Duration>>,
+    catalog: Arc<Catalog>,
 }
+
+/// Most ingests and statements of a transaction.
+pub(crate) const MAX_PARTS: usize = 40;
 
 impl Node {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// A node with other options than the usual ones.
+    pub(crate) async fn start_with(change: impl Fn(&mut FlightOptions)) -> Self {
         let repository = Repository::open("memory:", &RepositoryOptions::default())
             .await
             .unwrap();
-        let catalog: Arc<dyn DatasetCatalog> = Arc::new(Catalog {
+        let catalog = Arc::new(Catalog {
             repository,
             datasets: Mutex::default(),
         });
@@ -203,14 +212,18 @@ impl Node {
             let clock = Clock::from_fn(move || chrono::Utc::now() + *late.lock().unwrap());
             let planner_options = PlannerOptions {
                 clock: clock.clone(),
-                transactions: Some(TransactionOptions::new(staging.clone())),
+                transactions: Some(TransactionOptions {
+                    max_parts: MAX_PARTS,
+                    ..TransactionOptions::new(staging.clone())
+                }),
                 ..PlannerOptions::default()
             };
-            let planner = Planner::new(Arc::clone(&catalog), planner_options).unwrap();
+            let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, planner_options).unwrap();
             planners.push(planner.clone());
             let mut options = FlightOptions::new(TicketKey::new(&[3; 32]).unwrap());
             options.clock = clock;
             options.identity = Some(Arc::clone(&identity));
+            change(&mut options);
             spools.push(options.spool.clone());
             let gateway = FlightGateway::new(planner, Arc::new(Door), options);
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -230,7 +243,13 @@ impl Node {
             spool: spools.remove(0),
             identity,
             late,
+            catalog,
         }
+    }
+
+    /// Takes a dataset, such as `alice/cities`, away from everybody.
+    pub(crate) fn take_away(&self, dataset: &str) {
+        assert!(self.catalog.datasets.lock().unwrap().remove(dataset).is_some());
     }
 
     pub(crate) fn wait(&self, time: Duration) {

@@ -544,3 +544,22 @@ async fn actions_are_listed() {
     names.dedup();
     assert_eq!(names.len(), actions.len());
 }
+
+/// A kept answer needs nothing of the dataset any more, and all the same it is not for those who may not read it now.
+#[tokio::test]
+async fn a_kept_answer_is_not_given_when_the_permission_is_gone() {
+    let node = Node::start_with(|options| options.cached_plans = 0).await;
+    push(&mut node.client("alice").await, "cities", vec![cities(&["Bern", "Oslo"])]).await;
+    let mut raw = node.raw().await;
+    let sql = "SELECT people FROM cities";
+    let info = plan(&mut raw, sql, &[]).await;
+    for _ in 0..2 {
+        assert_eq!(numbers(&read(&mut raw, ticket(&info), &[]).await.unwrap()).len(), 2);
+    }
+    assert_eq!(node.spool.snapshot().len(), 1, "the answer is kept");
+    node.take_away("alice/cities");
+    let error = read(&mut raw, ticket(&info), &[]).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotFound, "{error}");
+    let error = raw.get_flight_info(request("alice", describe(sql), &[])).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotFound, "{error}");
+}

@@ -11,7 +11,7 @@ use prost::Message;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-use crate::fixture::{Node, cities, count, ingest_into, push};
+use crate::fixture::{MAX_PARTS, Node, cities, count, ingest_into, push};
 
 type Client = FlightSqlServiceClient<Channel>;
 
@@ -318,4 +318,20 @@ async fn a_commit_that_cannot_succeed_rolls_back() {
     assert_eq!(count(&mut alice, "towns").await, 2);
     assert!(end(&node, "alice", &transaction, EndTransaction::Commit).await.is_err());
     assert_eq!(count(&mut alice, "towns").await, 2);
+}
+
+#[tokio::test]
+async fn a_transaction_has_so_many_parts_and_no_more() {
+    let node = Node::start().await;
+    let mut alice = node.client("alice").await;
+    push(&mut alice, "cities", vec![cities(&["Bern"])]).await;
+    let transaction = alice.begin_transaction().await.unwrap();
+    for _ in 0..MAX_PARTS {
+        add(&mut alice, &transaction, "cities", &["Oslo"]).await.unwrap();
+    }
+    let error = add(&mut alice, &transaction, "cities", &["Rome"]).await.unwrap_err();
+    assert!(error.contains(&MAX_PARTS.to_string()), "{error}");
+    // What is in it can be committed.
+    end(&node, "alice", &transaction, EndTransaction::Commit).await.unwrap();
+    assert_eq!(count(&mut alice, "cities").await, 1 + MAX_PARTS as i64);
 }
