@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "conformance.md"
 
 CLIENTS = [
     "ADBC Python", "jetway-client", "SQLAlchemy", "pandas", "polars", "DuckDB", "pyarrow.flight", "flightsql-dbapi", "Jupyter",
-    "Superset", "JDBC", "JavaScript", "raw gRPC",
+    "Superset", "JDBC", "JavaScript", "jetway CLI", "raw gRPC",
 ]  # fmt: skip
 
 # What the protocol knows, in its own words, in the order of the page. Other marks come after these.

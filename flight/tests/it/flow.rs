@@ -549,7 +549,12 @@ async fn actions_are_listed() {
 #[tokio::test]
 async fn a_kept_answer_is_not_given_when_the_permission_is_gone() {
     let node = Node::start_with(|options| options.cached_plans = 0).await;
-    push(&mut node.client("alice").await, "cities", vec![cities(&["Bern", "Oslo"])]).await;
+    push(
+        &mut node.client("alice").await,
+        "cities",
+        vec![cities(&["Bern", "Oslo"])],
+    )
+    .await;
     let mut raw = node.raw().await;
     let sql = "SELECT people FROM cities";
     let info = plan(&mut raw, sql, &[]).await;
@@ -560,6 +565,9 @@ async fn a_kept_answer_is_not_given_when_the_permission_is_gone() {
     node.take_away("alice/cities");
     let error = read(&mut raw, ticket(&info), &[]).await.unwrap_err();
     assert_eq!(error.code(), Code::NotFound, "{error}");
-    let error = raw.get_flight_info(request("alice", describe(sql), &[])).await.unwrap_err();
+    let error = raw
+        .get_flight_info(request("alice", describe(sql), &[]))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::NotFound, "{error}");
 }
