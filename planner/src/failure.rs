@@ -1,7 +1,8 @@
 //! What the libraries below say, in the planner's own words.
 
-use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::common::{Column, DataFusionError, SchemaError};
 
+use crate::functions::{meant, nearest};
 use crate::{Error, ErrorKind};
 
 impl From<jetway_odf::Error> for Error {
@@ -81,7 +82,8 @@ fn unwrap_own(error: DataFusionError) -> Error {
     match error {
         DataFusionError::External(source) => match source.downcast::<Error>() {
             Ok(own) => *own,
-            Err(source) => Error::new(ErrorKind::Internal, source.to_string()).with_source(source),
+            // Storage and files have errors of their own: these are of functions that cannot work on their arguments.
+            Err(source) => Error::new(ErrorKind::InvalidArgument, source.to_string()).with_source(source),
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unwrap_own(*inner),
         DataFusionError::ArrowError(inner, _) => match *inner {
@@ -91,7 +93,7 @@ fn unwrap_own(error: DataFusionError) -> Error {
         other => {
             let (kind, message) = match other.find_root() {
                 DataFusionError::External(source) => source.downcast_ref::<Error>().map_or_else(
-                    || (ErrorKind::Internal, source.to_string()),
+                    || (ErrorKind::InvalidArgument, source.to_string()),
                     |own| (own.kind(), own.to_string()),
                 ),
                 root => classify(root),
@@ -117,7 +119,10 @@ fn classify(error: &DataFusionError) -> (ErrorKind, String) {
     let text = || first_line(&error.strip_backtrace());
     match root {
         DataFusionError::SQL(parser, _) => (ErrorKind::InvalidSql, format!("the SQL does not parse: {parser}")),
-        DataFusionError::Plan(_) => (ErrorKind::InvalidSql, text()),
+        DataFusionError::Plan(_) => {
+            let text = text();
+            (ErrorKind::InvalidSql, unknown_function(&text).unwrap_or(text))
+        }
         DataFusionError::SchemaError(schema, _) => (ErrorKind::InvalidSql, schema_message(schema)),
         DataFusionError::Configuration(_) | DataFusionError::Substrait(_) => (ErrorKind::InvalidArgument, text()),
         DataFusionError::NotImplemented(_) => (ErrorKind::Unsupported, text()),
@@ -150,8 +155,40 @@ fn classify(error: &DataFusionError) -> (ErrorKind, String) {
     }
 }
 
+/// Most columns that are listed when one is not found.
+const LISTED_COLUMNS: usize = 30;
+
 fn schema_message(error: &SchemaError) -> String {
-    first_line(&error.to_string())
+    let SchemaError::FieldNotFound { field, valid_fields } = error else {
+        return first_line(&error.to_string());
+    };
+    let name = |column: &Column| match &column.relation {
+        Some(table) => format!("{}.{}", table.table(), column.name),
+        None => column.name.clone(),
+    };
+    let mut message = format!("there is no column {}", name(field));
+    let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+    let meant = nearest(&field.name, names);
+    let meant = meant.and_then(|meant| valid_fields.iter().find(|column| column.name == meant));
+    if let Some(meant) = meant {
+        message.push_str(&format!("; did you mean {}?", name(meant)));
+    }
+    let listed: Vec<String> = valid_fields.iter().take(LISTED_COLUMNS).map(name).collect();
+    if !listed.is_empty() {
+        let more = if valid_fields.len() > LISTED_COLUMNS { ", ..." } else { "" };
+        message.push_str(&format!(" (columns: {}{more})", listed.join(", ")));
+    }
+    message
+}
+
+/// The engine suggests a function, which may be one that is not to be called here.
+fn unknown_function(text: &str) -> Option<String> {
+    let (name, _) = text.strip_prefix("Invalid function '")?.split_once('\'')?;
+    let message = format!("there is no function {name}");
+    Some(match meant(name) {
+        Some(meant) => format!("{message}; did you mean {meant}?"),
+        None => message,
+    })
 }
 
 fn first_line(text: &str) -> String {

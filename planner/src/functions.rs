@@ -1,9 +1,16 @@
-//! Table functions over datasets. `to_table('d')` gives the state that the events of a dataset add up to, `at('d', point)`
+//! The functions of SQL: which there are (`known.rs`), and table functions over datasets.
+//!
+//! `to_table('d')` gives the state that the events of a dataset add up to, `at('d', point)`
 //! its events as of a point in its past, `to_table('d', point)` the state as of then. A point is a system time, the offset
 //! of the last row, or the hash of a block.
 
+mod hash;
+mod known;
+mod nullable;
 mod point;
+mod present;
 mod state;
+mod suggest;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -21,7 +28,10 @@ use datafusion::sql::sqlparser::ast::{
     Expr as AstExpr, ExprWithAlias, FunctionArg, FunctionArgExpr, Statement as Ast, TableFactor, Visit, Visitor,
 };
 
+pub(crate) use self::known::{Section, meant, meant_table, set_up};
 pub(crate) use self::point::Bound;
+pub(crate) use self::present::presentable;
+pub(crate) use self::suggest::nearest;
 use self::point::Point;
 use crate::summary::DatasetSummary;
 use crate::table::DatasetTable;

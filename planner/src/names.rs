@@ -77,7 +77,9 @@ fn rewrite_select(select: &mut Select, aliases: &mut Vec<Option<String>>) {
                 continue;
             }
         };
-        if !seen.insert(name) || expands {
+        // Names of expressions leave out casts, so that other texts may have the same one.
+        let is_computed = !matches!(expr, AstExpr::Identifier(_) | AstExpr::CompoundIdentifier(_)) && alias.is_none();
+        if !seen.insert(name) || expands || is_computed {
             *item = SelectItem::ExprWithAlias {
                 expr,
                 alias: Ident::with_quote('"', format!("{PREFIX}{index}")),

@@ -19,6 +19,7 @@ use datafusion::sql::parser::Statement as SqlStatement;
 pub(crate) use rows::{Repeated, ValuesRow};
 use values::Bound;
 
+use crate::functions::presentable;
 use crate::parse::Parsed;
 use crate::{Error, ErrorKind, Result, names, policy};
 
@@ -81,6 +82,7 @@ impl Unbound {
         let error = match planned {
             Ok(plan) => {
                 policy::check(&plan)?;
+                let plan = presentable(session, plan)?;
                 let (plan, types) = infer::types(plan, parameters)?;
                 (unbound.plan, unbound.types) = (Some(plan), types);
                 return Ok(unbound);
@@ -125,7 +127,7 @@ impl Unbound {
             return Err(unbound(types.len()));
         };
         let statement = infer::cast_parameters(statement, types)?;
-        Ok(session.statement_to_plan(statement).await?)
+        presentable(session, session.statement_to_plan(statement).await?)
     }
 
     /// One column for each parameter.

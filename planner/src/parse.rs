@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::dialect::{GenericDialect, dialect_from_str};
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-use crate::{Error, ErrorKind, Result, failure};
+use crate::{Error, ErrorKind, Result, dialect, failure};
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
 const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
@@ -35,20 +35,23 @@ impl Parsed {
             ));
         }
         let options = &session.config_options().sql_parser;
-        let dialect = dialect_from_str(options.dialect.as_ref()).unwrap_or_else(|| Box::new(GenericDialect {}));
-        let mut tokens = Tokenizer::new(dialect.as_ref(), sql)
+        let sql_dialect = dialect_from_str(options.dialect.as_ref()).unwrap_or_else(|| Box::new(GenericDialect {}));
+        let mut tokens = Tokenizer::new(sql_dialect.as_ref(), sql)
             .tokenize_with_location()
             .map_err(|error| failure::parse_error(ParserError::from(error).into(), sql))?;
         let parameters = number(&mut tokens)?;
         let statements = DFParserBuilder::new(tokens)
-            .with_dialect(dialect.as_ref())
+            .with_dialect(sql_dialect.as_ref())
             .with_recursion_limit(options.recursion_limit.get())
             .build()
             .and_then(|mut parser| parser.parse_statements())
             .map_err(|error| failure::parse_error(error, sql))?;
         let mut statements = statements.into_iter();
         match (statements.next(), statements.next()) {
-            (Some(statement), None) => Ok(Self { statement, parameters }),
+            (Some(mut statement), None) => {
+                dialect::standardize(&mut statement)?;
+                Ok(Self { statement, parameters })
+            }
             (None, _) => Err(Error::new(ErrorKind::InvalidSql, "the text holds no SQL statement")),
             (Some(_), Some(_)) => Err(Error::new(
                 ErrorKind::Unsupported,

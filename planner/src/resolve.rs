@@ -9,7 +9,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::Statement as SqlStatement;
 
 use crate::describe::Descriptions;
-use crate::functions::{self, Call};
+use crate::functions::{self, Call, nearest};
 use crate::read_index::ReadIndexes;
 use crate::session::Engine;
 use crate::summary::{DatasetSummary, SummaryCache};
@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod fixed;
+mod place;
 mod schema;
 
 pub(crate) use fixed::FixedNames;
@@ -84,7 +85,8 @@ impl Resolver<'_> {
                 .is_some_and(|schema| schema.eq_ignore_ascii_case(SYSTEM_SCHEMA))
                 && !is_function(session, &reference)
             {
-                let table = self.system_table(reference.table())?;
+                let table = self.system_table(reference.table());
+                let table = table.map_err(|error| place::locate(error, statement, &reference))?;
                 tables.insert_system(reference.schema().unwrap_or(&default), table);
                 continue;
             }
@@ -93,7 +95,7 @@ impl Resolver<'_> {
             let mut dataset = match self.pinned(name, schema).await {
                 Ok(dataset) => dataset,
                 Err(error) if error.kind() == ErrorKind::NotFound && is_function(session, &reference) => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(place::locate(error, statement, &reference)),
             };
             pins.pin(&mut dataset);
             let table = self.table(dataset).await?;
@@ -221,19 +223,20 @@ impl Resolver<'_> {
             TableName::Alias(alias) => alias.name.to_string().to_lowercase(),
             TableName::Id(_) => return error,
         };
-        let mut best: Option<(usize, String)> = None;
-        for dataset in self.catalog.names(self.subject, None).await.unwrap_or_default() {
-            let found = dataset.alias.name.to_string().to_lowercase();
-            let distance = datafusion::common::utils::datafusion_strsim::levenshtein(&wanted, &found);
-            let is_close = distance <= wanted.len().max(found.len()) / 3;
-            if is_close && best.as_ref().is_none_or(|(shortest, _)| distance < *shortest) {
-                best = Some((distance, sql_name(&dataset)));
-            }
-        }
-        match best {
-            Some((_, suggestion)) => {
+        let datasets = self.catalog.names(self.subject, None).await.unwrap_or_default();
+        let own = |dataset: &DatasetEntry| dataset.alias.account.as_ref() == Some(self.subject.name());
+        // Of names that are equally near, those of the own account come first.
+        let (mine, others): (Vec<_>, Vec<_>) = datasets.into_iter().partition(own);
+        let datasets: Vec<DatasetEntry> = mine.into_iter().chain(others).collect();
+        let names = datasets.iter().map(|dataset| dataset.alias.name.to_string());
+        let meant = nearest(&wanted, names);
+        let meant = meant.and_then(|meant| datasets.iter().find(|dataset| dataset.alias.name.to_string() == meant));
+        match meant.map(sql_name) {
+            Some(suggestion) => {
                 let message = format!("{}; did you mean {suggestion}?", error.message());
-                Error::new(ErrorKind::NotFound, message).with_source(error)
+                Error::new(ErrorKind::NotFound, message)
+                    .with_context("table", name.to_string())
+                    .with_source(error)
             }
             None => error,
         }

@@ -18,7 +18,7 @@ use crate::budget::Budget;
 use crate::compute::Compute;
 use crate::footers::FooterCache;
 use crate::statistics::KnownStatistics;
-use crate::{CATALOG, PlannerOptions, Result, SessionOptions, Subject};
+use crate::{CATALOG, PlannerOptions, Result, SessionOptions, Subject, functions};
 
 /// How many of the largest users of memory are named when it runs out.
 const NAMED_CONSUMERS: usize = 5;
@@ -80,6 +80,7 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_default_features()
             .build();
+        let base = functions::set_up(base)?;
         Ok(Self {
             base,
             compute,

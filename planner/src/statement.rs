@@ -20,7 +20,7 @@ use crate::budget::{Budget, Usage};
 use crate::compute::Compute;
 use crate::parameters::Repeated;
 use crate::system::is_light;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, explain};
 
 mod in_order;
 mod parts;
@@ -241,7 +241,15 @@ impl Statement {
 
 /// Starts an optimized plan; the session's own entrance would optimize it once more.
 async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Result<SendableRecordBatchStream> {
-    let physical = session.query_planner().create_physical_plan(plan, session).await?;
+    let inner = match plan {
+        LogicalPlan::Explain(told) if told.logical_optimization_succeeded => &told.plan,
+        LogicalPlan::Analyze(told) => &told.input,
+        other => other,
+    };
+    let physical = session.query_planner().create_physical_plan(inner, session).await?;
+    if let (LogicalPlan::Explain(told), true) = (plan, !std::ptr::eq(plan, inner)) {
+        return explain::explain(session, told, physical).await;
+    }
     let mut physical = yielding(physical)?;
     if session.config().target_partitions() == 1 {
         physical = in_order::in_order(physical)?;
@@ -250,6 +258,9 @@ async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Res
     let mut context = TaskContext::from(session);
     if let Some(budget) = session.config().get_extension::<Budget>() {
         context = context.with_runtime(budget.runtime(session.runtime_env(), usage)?);
+    }
+    if let LogicalPlan::Analyze(told) = plan {
+        return explain::analyze(session, told, physical, Arc::new(context)).await;
     }
     Ok(execute_stream(physical, Arc::new(context))?)
 }

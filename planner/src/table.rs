@@ -1,5 +1,6 @@
 //! A dataset as a table that DataFusion scans.
 
+mod cost;
 mod exact;
 mod prune;
 mod range;
@@ -28,6 +29,8 @@ use crate::summary::{DatasetSummary, SliceEntry};
 use crate::table::prune::Prune;
 use crate::table::reader::Readers;
 use crate::{Part, PinnedDataset};
+
+pub(crate) use cost::ScanCost;
 
 /// How many bytes from the end of a slice are fetched at once: enough for the footer of nearly all of them.
 const FOOTER_HINT: usize = 64 * 1024;
@@ -230,7 +233,7 @@ impl TableProvider for DatasetTable {
 }
 
 /// About how many bytes a value takes in memory.
-fn width(data_type: &DataType) -> u64 {
+pub(crate) fn width(data_type: &DataType) -> u64 {
     const TEXT: u64 = 20;
     match data_type {
         DataType::Null => 0,

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::keywords::{
 use jetway_odf::identity::AccountName;
 
 use super::{Arc, DatasetId, DatasetKind, Planner, Result, SchemaRef, Subject};
+use crate::functions::Section;
 use crate::{Access, SYSTEM_SCHEMA, TableDescription};
 
 /// A dataset as a table of the SQL catalog.
@@ -169,17 +170,12 @@ impl Planner {
 impl FunctionNames {
     /// The list that a function belongs to; none for those over lists, maps and structs, for which no client has a place.
     fn list(&mut self, function: &ScalarUDF) -> Option<&mut Vec<String>> {
-        let section = function
-            .documentation()
-            .map_or("Other Functions", |text| text.doc_section.label);
-        match section {
-            "Math Functions" => Some(&mut self.numeric),
-            "String Functions" | "Binary String Functions" | "Regular Expression Functions" | "Hashing Functions" => {
-                Some(&mut self.string)
-            }
-            "Time and Date Functions" => Some(&mut self.datetime),
-            "Conditional Functions" | "Other Functions" => Some(&mut self.system),
-            _ => None,
+        match Section::of(function.name())? {
+            Section::Numeric => Some(&mut self.numeric),
+            Section::Text | Section::Regex | Section::Hash | Section::Json => Some(&mut self.string),
+            Section::Time => Some(&mut self.datetime),
+            Section::Condition | Section::Geometry | Section::Type => Some(&mut self.system),
+            Section::Nested => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use arrow::array::AsArray;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::decode::DecodedPayload;
 use clap::ValueEnum;
@@ -23,6 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   jetway sql \"SELECT * FROM alice.trades LIMIT 10\" --user alice
   jetway sql \"SELECT * FROM trades\" --output csv > trades.csv
+  jetway sql --dry-run \"SELECT * FROM trades\"
   echo 'SELECT 1' | jetway sql -
   jetway sql \"SELECT * FROM trades\" --proof answer.json       the answer and its proof, for `jetway verify-query`";
 
@@ -37,6 +39,9 @@ pub(crate) struct Args {
     /// How the answer is printed.
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     output: Output,
+    /// Run nothing: print which slices would be read, how many bytes they have, and the memory that is expected.
+    #[arg(long)]
+    dry_run: bool,
     /// Most rows that a table shows; 0 means all of them. Other outputs are never cut.
     #[arg(long, value_name = "ROWS", default_value_t = 1000)]
     max_rows: usize,
@@ -69,6 +74,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         args.statement
     };
     let mut client = args.connection.open().await?;
+    if args.dry_run {
+        return cost(&mut client, &statement).await;
+    }
     match args.proof {
         Some(path) => {
             client.set_header("jetway-proof", "true");
@@ -107,6 +115,22 @@ async fn prove(client: &mut Client, statement: String, output: Output, max_rows:
     let rows = printer.finish(&mut stdout)?;
     stdout.flush()?;
     writeln!(std::io::stderr(), "{rows}, signed by {signer}")?;
+    Ok(())
+}
+
+/// Prints what a statement would cost: the last row of its EXPLAIN.
+async fn cost(client: &mut Client, statement: &str) -> Result<()> {
+    let info = client.execute(format!("EXPLAIN {statement}"), None).await.map_err(explain)?;
+    let mut cost = None;
+    for ticket in info.endpoint.into_iter().filter_map(|endpoint| endpoint.ticket) {
+        let mut batches = client.do_get(ticket).await.map_err(explain)?;
+        while let Some(batch) = batches.try_next().await.map_err(explain)? {
+            let texts = batch.columns().get(1).and_then(|column| column.as_string_opt::<i32>());
+            cost = texts.and_then(|texts| texts.iter().last().flatten().map(str::to_owned)).or(cost);
+        }
+    }
+    let cost = cost.context("the node told no cost; is it an older one?")?;
+    writeln!(std::io::stdout(), "{cost}")?;
     Ok(())
 }
 

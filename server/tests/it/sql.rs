@@ -59,6 +59,23 @@ fn mistakes_are_explained() {
 }
 
 #[test]
+fn a_dry_run_tells_what_a_statement_would_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = NodeProcess::start(dir.path());
+    node.sql("CREATE TABLE trips AS SELECT value AS n FROM generate_series(1, 100)");
+    node.sql("INSERT INTO trips VALUES (101)");
+    let cost = succeed(&mut node.client(&["sql", "--dry-run", "SELECT n FROM trips WHERE \"offset\" = 100"]));
+    let (scan, memory) = cost.split_once('\n').unwrap();
+    assert!(
+        scan.starts_with("trips: 1 of 2 slices in 1 files (0 merged), 1 rows, "),
+        "{cost}"
+    );
+    assert!(memory.starts_with("memory: about "), "{cost}");
+    fail(&mut node.client(&["sql", "--dry-run", "DROP TABLE trips"]));
+    assert_eq!(node.sql("SELECT count(*) AS n FROM trips"), "n\n101\n");
+}
+
+#[test]
 fn whoever_has_read_enough_ends_a_long_answer() {
     let dir = tempfile::tempdir().unwrap();
     let node = NodeProcess::start(dir.path());
