@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Fetch, JoinConstraint, JoinOperator, LimitClause, Offset, Query, Select, SetExpr, Statement, TableFactor, Value,
+    BinaryOperator, Expr, Fetch, JoinConstraint, JoinOperator, LimitClause, Offset, Query, Select, SetExpr, Statement, TableFactor, Value,
     VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -66,8 +66,9 @@ impl VisitorMut for Standard {
         ControlFlow::Continue(())
     }
 
-    /// A column of the subquery that is called like one outside would be taken for that one.
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        bind_tighter(expr);
+        // A column of the subquery that is called like one outside would be taken for that one.
         if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
             && let Expr::Subquery(query) = right.as_mut()
         {
@@ -77,6 +78,61 @@ impl VisitorMut for Standard {
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `a -> b = c` is read as `a -> (b = c)`: the operators of JSON bind tighter than comparisons.
+fn bind_tighter(expr: &mut Expr) {
+    use BinaryOperator::{Arrow, HashArrow, HashLongArrow, LongArrow};
+    let Expr::BinaryOp { op, right, .. } = expr else { return };
+    if !matches!(op, Arrow | LongArrow | HashArrow | HashLongArrow) || leftmost(right).is_none() {
+        return;
+    }
+    let nothing = || Expr::Value(Value::Null.into());
+    let Expr::BinaryOp { left, op, mut right } = std::mem::replace(expr, nothing()) else {
+        return;
+    };
+    let mut operand = right.as_mut();
+    while leftmost(operand).is_some() {
+        let Some(next) = leftmost(operand) else { return };
+        operand = next;
+    }
+    let key = std::mem::replace(operand, nothing());
+    *operand = Expr::BinaryOp {
+        left,
+        op,
+        right: Box::new(key),
+    };
+    *expr = *right;
+}
+
+/// The first operand of an operator that binds less than those of JSON do.
+fn leftmost(expr: &mut Expr) -> Option<&mut Expr> {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq, StringConcat};
+    match expr {
+        Expr::BinaryOp {
+            left,
+            op: Eq | NotEq | Lt | LtEq | Gt | GtEq | StringConcat,
+            ..
+        } => Some(left),
+        Expr::IsNull(expr)
+        | Expr::IsNotNull(expr)
+        | Expr::IsTrue(expr)
+        | Expr::IsNotTrue(expr)
+        | Expr::IsFalse(expr)
+        | Expr::IsNotFalse(expr)
+        | Expr::IsUnknown(expr)
+        | Expr::IsNotUnknown(expr)
+        | Expr::IsDistinctFrom(expr, _)
+        | Expr::IsNotDistinctFrom(expr, _)
+        | Expr::InList { expr, .. }
+        | Expr::InSubquery { expr, .. }
+        | Expr::Between { expr, .. }
+        | Expr::Like { expr, .. }
+        | Expr::ILike { expr, .. }
+        | Expr::SimilarTo { expr, .. } => Some(expr),
+        Expr::AnyOp { left, .. } | Expr::AllOp { left, .. } => Some(left),
+        _ => None,
     }
 }
 

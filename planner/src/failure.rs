@@ -116,7 +116,7 @@ fn out_of_disk(message: &str) -> Option<Error> {
 
 fn classify(error: &DataFusionError) -> (ErrorKind, String) {
     let root = error.find_root();
-    let text = || first_line(&error.strip_backtrace());
+    let text = || first_line(&root.strip_backtrace());
     match root {
         DataFusionError::SQL(parser, _) => (ErrorKind::InvalidSql, format!("the SQL does not parse: {parser}")),
         DataFusionError::Plan(_) => {
@@ -125,7 +125,7 @@ fn classify(error: &DataFusionError) -> (ErrorKind, String) {
         }
         DataFusionError::SchemaError(schema, _) => (ErrorKind::InvalidSql, schema_message(schema)),
         DataFusionError::Configuration(_) | DataFusionError::Substrait(_) => (ErrorKind::InvalidArgument, text()),
-        DataFusionError::NotImplemented(_) => (ErrorKind::Unsupported, text()),
+        DataFusionError::NotImplemented(_) => unplanned(&text()).unwrap_or_else(|| (ErrorKind::Unsupported, text())),
         DataFusionError::ResourcesExhausted(_) => (
             ErrorKind::ResourceExhausted,
             format!(
@@ -153,6 +153,25 @@ fn classify(error: &DataFusionError) -> (ErrorKind, String) {
         }
         _ => (ErrorKind::Internal, text()),
     }
+}
+
+/// Expressions that nothing has planned, and what people can write instead.
+fn unplanned(text: &str) -> Option<(ErrorKind, String)> {
+    let (_, expression) = text.split_once("Physical plan does not support logical expression ")?;
+    let (kind, message) = match expression.split('(').next()? {
+        "WindowFunction" => (
+            ErrorKind::InvalidSql,
+            "a window function is not possible here: compute it in a subquery, or filter by it with QUALIFY",
+        ),
+        "AggregateFunction" => (ErrorKind::InvalidSql, "an aggregate is not possible here: filter by it with HAVING"),
+        "ScalarSubquery" | "OuterReferenceColumn" | "Exists" | "InSubquery" => (
+            ErrorKind::Unsupported,
+            "a subquery refers to the row around it in a way that is not possible: compare its columns with those of the row by \
+             equality in its WHERE, or join instead",
+        ),
+        _ => return None,
+    };
+    Some((kind, message.to_owned()))
 }
 
 /// Most columns that are listed when one is not found.
@@ -194,6 +213,8 @@ fn unknown_function(text: &str) -> Option<String> {
 fn first_line(text: &str) -> String {
     let text = text.strip_prefix("Error during planning: ").unwrap_or(text);
     let text = text.strip_prefix("Schema error: ").unwrap_or(text);
+    let text = text.strip_prefix("Arrow error: ").unwrap_or(text);
+    let text = text.strip_prefix("This feature is not implemented: ").unwrap_or(text);
     text.split("\n\nbacktrace").next().unwrap_or(text).trim().to_owned()
 }
 

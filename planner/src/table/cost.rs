@@ -37,8 +37,10 @@ impl DatasetTable {
         limit: Option<usize>,
     ) -> DfResult<ScanCost> {
         let wanted = self.wanted(session, filters, limit).await?;
+        let (storage, summary) = (&self.files.dataset.storage, &self.files.summary);
+        let wanted = self.indexes.trusted(storage, summary, wanted).await;
         let mut cost = ScanCost {
-            slices: self.files.summary.slices.len() as u64,
+            slices: summary.slices.len() as u64,
             files: wanted.len() as u64,
             ..ScanCost::default()
         };
@@ -78,6 +80,14 @@ impl fmt::Display for ScanCost {
             bytes,
             rows,
         } = self;
-        write!(f, "{wanted} of {slices} slices in {files} files ({merged} merged), {rows} rows, {}", Bytes(*bytes))
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{wanted} of {slices} slice{} in {files} file{} ({merged} merged), {rows} row{}, {}",
+            plural(*slices),
+            plural(*files),
+            plural(*rows),
+            Bytes(*bytes)
+        )
     }
 }

@@ -44,7 +44,7 @@ async fn mistakes_get_the_right_kind_and_a_helpful_message() {
         (
             "SELECT 1,\n  offst FROM flights",
             ErrorKind::InvalidSql,
-            "did you mean 'flights.offset'",
+            "did you mean flights.offset?",
         ),
         (
             "SELECT 1,\n  offst FROM flights",
@@ -147,10 +147,12 @@ async fn slices_without_wanted_rows_are_left_out() {
     }
     let scanned = async |sql: &str| {
         let plan = fixture.rows(&format!("EXPLAIN FORMAT INDENT {sql}")).await.join("\n");
-        plan.matches("/data/f1620").count()
+        // Files are counted, not named.
+        assert!(!plan.contains("f1620"), "{plan}");
+        let scan = plan.split("DataSourceExec: files=").nth(1);
+        scan.map_or(0, |scan| scan.split(',').next().unwrap().parse().unwrap())
     };
-    // A plan shows the first few of its files only.
-    assert!(scanned("SELECT v FROM t").await > 5);
+    assert_eq!(scanned("SELECT v FROM t").await, 10);
     assert_eq!(scanned("SELECT v FROM t WHERE \"offset\" = 35").await, 1);
     assert_eq!(scanned("SELECT v FROM t WHERE \"offset\" BETWEEN 35 AND 40").await, 2);
     assert_eq!(

@@ -67,7 +67,7 @@ fn a_dry_run_tells_what_a_statement_would_read() {
     let cost = succeed(&mut node.client(&["sql", "--dry-run", "SELECT n FROM trips WHERE \"offset\" = 100"]));
     let (scan, memory) = cost.split_once('\n').unwrap();
     assert!(
-        scan.starts_with("trips: 1 of 2 slices in 1 files (0 merged), 1 rows, "),
+        scan.starts_with("trips: 1 of 2 slices in 1 file (0 merged), 1 row, "),
         "{cost}"
     );
     assert!(memory.starts_with("memory: about "), "{cost}");

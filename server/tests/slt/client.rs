@@ -27,7 +27,7 @@ const PARAMETERS: &str = "-- parameters: ";
 pub(crate) fn make_account(data: &Path, file: &Path) -> String {
     let name = format!("slt-{}", file.file_stem().unwrap().to_string_lossy().replace('_', "-"));
     let mut child = jetway()
-        .args(["account", "create", &name, "--password-stdin", "--data-dir"])
+        .args(["account", "create", &name, "--data-dir"])
         .arg(data)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -16,7 +16,7 @@ use sqllogictest::{Record, Runner, default_column_validator, strict_column_valid
 use tokio::task::JoinSet;
 
 use crate::client::Session;
-use crate::harness::NodeProcess;
+use crate::harness::{NodeProcess, PASSWORD, jetway};
 use crate::text::{same_lines, trim_end};
 
 /// Set to write the results that the node gives into the files, instead of comparing them.
@@ -43,7 +43,10 @@ async fn every_file_gives_the_answers_that_it_expects() {
     let complete = std::env::var_os(COMPLETE).is_some();
 
     let data = tempfile::tempdir().unwrap();
-    let node = NodeProcess::start(data.path());
+    // Plans depend on the number of cores.
+    let mut command = jetway();
+    command.env("JETWAY_ADMIN_PASSWORD", PASSWORD).env("JETWAY_QUERY__PARALLELISM", "2");
+    let node = NodeProcess::start_with(&mut command, data.path());
     let (mut running, mut failures) = (JoinSet::new(), Vec::new());
     for file in files {
         if running.len() == AT_ONCE {
