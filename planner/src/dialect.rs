@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Fetch, JoinConstraint, JoinOperator, LimitClause, Offset, Query, Select, SetExpr, Statement, TableFactor, Value,
-    VisitMut, VisitorMut,
+    BinaryOperator, Expr, Fetch, JoinConstraint, JoinOperator, LimitClause, Offset, Query, Select, SetExpr, Statement,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -156,7 +156,11 @@ fn limit(fetch: Fetch, clause: Option<LimitClause>) -> Result<LimitClause> {
     };
     Ok(LimitClause::LimitOffset {
         // Without a number it means one row.
-        limit: Some(fetch.quantity.unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).into()))),
+        limit: Some(
+            fetch
+                .quantity
+                .unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).into())),
+        ),
         offset,
         limit_by: Vec::new(),
     })
@@ -164,8 +168,11 @@ fn limit(fetch: Fetch, clause: Option<LimitClause>) -> Result<LimitClause> {
 
 /// The same query under a name.
 fn named(query: &Query) -> Result<Box<Query>> {
-    let parsed = Parser::new(&GenericDialect {}).try_with_sql(NAMED).and_then(|mut parser| parser.parse_query());
-    let mut outer = parsed.map_err(|error| Error::new(ErrorKind::Internal, "a query of ours does not parse").with_source(error))?;
+    let parsed = Parser::new(&GenericDialect {})
+        .try_with_sql(NAMED)
+        .and_then(|mut parser| parser.parse_query());
+    let mut outer =
+        parsed.map_err(|error| Error::new(ErrorKind::Internal, "a query of ours does not parse").with_source(error))?;
     if let SetExpr::Select(select) = outer.body.as_mut()
         && let Some(table) = select.from.first_mut()
         && let TableFactor::Derived { subquery, .. } = &mut table.relation

@@ -56,10 +56,16 @@ pub(crate) async fn explain(
         }
         ExplainFormat::Tree => {}
         ExplainFormat::PostgresJSON => {
-            rows.push((PlanType::FinalLogicalPlan.to_string(), explain.plan.display_pg_json().to_string()));
+            rows.push((
+                PlanType::FinalLogicalPlan.to_string(),
+                explain.plan.display_pg_json().to_string(),
+            ));
         }
         ExplainFormat::Graphviz => {
-            rows.push((PlanType::FinalLogicalPlan.to_string(), explain.plan.display_graphviz().to_string()));
+            rows.push((
+                PlanType::FinalLogicalPlan.to_string(),
+                explain.plan.display_graphviz().to_string(),
+            ));
         }
     }
     let text = match explain.explain_format {
@@ -77,7 +83,10 @@ pub(crate) async fn explain(
     rows.push(("cost".to_owned(), cost.to_string()));
     let schema = Arc::clone(explain.schema.inner());
     let batch = table(&schema, rows);
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([batch]))))
+    Ok(Box::pin(RecordBatchStreamAdapter::new(
+        schema,
+        futures::stream::iter([batch]),
+    )))
 }
 
 /// The rows of an EXPLAIN ANALYZE: runs the statement, throws its rows away, and tells what was measured.
@@ -88,7 +97,11 @@ pub(crate) async fn analyze(
     context: Arc<TaskContext>,
 ) -> Result<SendableRecordBatchStream> {
     let cost = Cost::of(session, &analyze.input, physical.as_ref()).await?.to_string();
-    let detail = if analyze.verbose { Detail::AllMeasured } else { Detail::Measured };
+    let detail = if analyze.verbose {
+        Detail::AllMeasured
+    } else {
+        Detail::Measured
+    };
     let schema = Arc::clone(analyze.schema.inner());
     let declared = Arc::clone(&schema);
     let run = async move {
@@ -98,11 +111,18 @@ pub(crate) async fn analyze(
             rows += batch.num_rows();
         }
         let plan = text(physical.as_ref(), detail);
-        let result = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+        let result = if rows == 1 {
+            "1 row".to_owned()
+        } else {
+            format!("{rows} rows")
+        };
         let told = [("Plan with Metrics", plan), ("result", result), ("cost", cost)];
         table(&schema, told.map(|(name, text)| (name.to_owned(), text)).into())
     };
-    Ok(Box::pin(RecordBatchStreamAdapter::new(declared, futures::stream::once(run))))
+    Ok(Box::pin(RecordBatchStreamAdapter::new(
+        declared,
+        futures::stream::once(run),
+    )))
 }
 
 fn table(schema: &SchemaRef, rows: Vec<(String, String)>) -> Result<RecordBatch, DataFusionError> {
@@ -132,7 +152,10 @@ fn print(plan: &dyn ExecutionPlan, detail: Detail, depth: usize, text: &mut Stri
         Detail::Plan => {}
         Detail::Verbose => {
             let columns = plan.schema();
-            let columns = columns.fields().iter().map(|field| format!("{}:{}", field.name(), field.data_type()));
+            let columns = columns
+                .fields()
+                .iter()
+                .map(|field| format!("{}:{}", field.name(), field.data_type()));
             let _ = write!(text, ", schema=[{}]", columns.collect::<Vec<_>>().join(", "));
         }
         Detail::Measured | Detail::AllMeasured => {
@@ -162,7 +185,9 @@ fn scan_line(scan: &FileScanConfig) -> String {
     let files: usize = scan.file_groups.iter().map(|group| group.len()).sum();
     let mut line = format!("DataSourceExec: files={files}, groups={}", scan.file_groups.len());
     let columns = scan.projected_schema();
-    let names = columns.iter().flat_map(|schema| schema.fields().iter().map(|field| field.name().as_str()));
+    let names = columns
+        .iter()
+        .flat_map(|schema| schema.fields().iter().map(|field| field.name().as_str()));
     let _ = write!(line, ", projection=[{}]", names.collect::<Vec<_>>().join(", "));
     if let Some(limit) = scan.limit {
         let _ = write!(line, ", limit={limit}");

@@ -163,7 +163,10 @@ fn unplanned(text: &str) -> Option<(ErrorKind, String)> {
             ErrorKind::InvalidSql,
             "a window function is not possible here: compute it in a subquery, or filter by it with QUALIFY",
         ),
-        "AggregateFunction" => (ErrorKind::InvalidSql, "an aggregate is not possible here: filter by it with HAVING"),
+        "AggregateFunction" => (
+            ErrorKind::InvalidSql,
+            "an aggregate is not possible here: filter by it with HAVING",
+        ),
         "ScalarSubquery" | "OuterReferenceColumn" | "Exists" | "InSubquery" => (
             ErrorKind::Unsupported,
             "a subquery refers to the row around it in a way that is not possible: compare its columns with those of the row by \
@@ -194,7 +197,11 @@ fn schema_message(error: &SchemaError) -> String {
     }
     let listed: Vec<String> = valid_fields.iter().take(LISTED_COLUMNS).map(name).collect();
     if !listed.is_empty() {
-        let more = if valid_fields.len() > LISTED_COLUMNS { ", ..." } else { "" };
+        let more = if valid_fields.len() > LISTED_COLUMNS {
+            ", ..."
+        } else {
+            ""
+        };
         message.push_str(&format!(" (columns: {}{more})", listed.join(", ")));
     }
     message

@@ -30,9 +30,9 @@ use datafusion::sql::sqlparser::ast::{
 
 pub(crate) use self::known::{Section, meant, meant_table, set_up};
 pub(crate) use self::point::Bound;
+use self::point::Point;
 pub(crate) use self::present::presentable;
 pub(crate) use self::suggest::nearest;
-use self::point::Point;
 use crate::summary::DatasetSummary;
 use crate::table::DatasetTable;
 use crate::{Result, TableName};

@@ -49,7 +49,10 @@ impl Cost {
                 continue;
             };
             let filters = unnormalize_cols(scan.filters.iter().cloned());
-            scans.push((scan.table_name.to_string(), table.scan_cost(session, &filters, scan.fetch).await?));
+            scans.push((
+                scan.table_name.to_string(),
+                table.scan_cost(session, &filters, scan.fetch).await?,
+            ));
         }
         let mut cost = Self {
             scans,
@@ -62,9 +65,16 @@ impl Cost {
 
     /// Adds what a step and those below it hold at most: batches on their way, and all rows where a step needs them all.
     fn add_memory(&mut self, plan: &dyn ExecutionPlan) {
-        let row: u64 = plan.schema().fields().iter().map(|field| width(field.data_type())).sum();
+        let row: u64 = plan
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| width(field.data_type()))
+            .sum();
         let partitions = plan.properties().output_partitioning().partition_count() as u64;
-        self.memory = self.memory.saturating_add(partitions.saturating_mul(BATCH_ROWS as u64).saturating_mul(row));
+        self.memory = self
+            .memory
+            .saturating_add(partitions.saturating_mul(BATCH_ROWS as u64).saturating_mul(row));
         let any: &dyn Any = plan;
         let children = plan.children();
         let held = if let Some(sort) = any.downcast_ref::<SortExec>() {
@@ -86,7 +96,12 @@ impl Cost {
         if let Some(held) = held {
             match rows(held) {
                 Some(rows) => {
-                    let row: u64 = held.schema().fields().iter().map(|field| width(field.data_type())).sum();
+                    let row: u64 = held
+                        .schema()
+                        .fields()
+                        .iter()
+                        .map(|field| width(field.data_type()))
+                        .sum();
                     self.memory = self.memory.saturating_add(rows.saturating_mul(row));
                 }
                 None => self.at_least = true,

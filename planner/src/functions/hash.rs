@@ -42,7 +42,9 @@ impl ScalarUDFImpl for Sha3 {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
         match types {
-            [data_type] if data_type.is_string() || data_type.is_binary() || data_type.is_null() => Ok(DataType::Binary),
+            [data_type] if data_type.is_string() || data_type.is_binary() || data_type.is_null() => {
+                Ok(DataType::Binary)
+            }
             _ => plan_err!("sha3_256 takes a text or bytes; cast other values to varchar"),
         }
     }

@@ -8,8 +8,8 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, Tr
 use datafusion::common::{Column, DataFusionError, internal_err};
 use datafusion::logical_expr::logical_plan::Subquery;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
 
 use crate::Result;
@@ -22,10 +22,15 @@ pub(crate) fn nullable_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
-            found |= expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(subquery) if claims_a_value(subquery))))?;
+            found |=
+                expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(subquery) if claims_a_value(subquery))))?;
             Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
     })?;
     if !found {
         return Ok(plan);
@@ -101,8 +106,14 @@ impl ScalarUDFImpl for Nullable {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef, DataFusionError> {
-        let field = arguments.arg_fields.first().map(|field| Field::clone(field).with_nullable(true));
-        field.map_or_else(|| internal_err!("nullable takes one argument"), |field| Ok(Arc::new(field)))
+        let field = arguments
+            .arg_fields
+            .first()
+            .map(|field| Field::clone(field).with_nullable(true));
+        field.map_or_else(
+            || internal_err!("nullable takes one argument"),
+            |field| Ok(Arc::new(field)),
+        )
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {

@@ -27,10 +27,7 @@ fn distance(a: &str, b: &str) -> usize {
             let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX - 1);
             let changed = at(&last, column) + usize::from(x != y);
             let mut least = changed.min(at(&last, column + 1) + 1).min(at(&current, column) + 1);
-            let is_swap = row > 0
-                && column > 0
-                && a.get(row - 1) == Some(y)
-                && b.get(column - 1) == Some(x);
+            let is_swap = row > 0 && column > 0 && a.get(row - 1) == Some(y) && b.get(column - 1) == Some(x);
             if is_swap {
                 least = least.min(at(&before_last, column - 1) + 1);
             }

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as SqlStatement;
-use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart, Spanned, Statement as Ast, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    ObjectName, ObjectNamePart, Spanned, Statement as Ast, TableFactor, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::functions::meant_table;
@@ -12,10 +14,7 @@ use crate::{Error, ErrorKind};
 
 /// The error about a table, with the place of its name. Of a call that no function has, it says so.
 pub(super) fn locate(error: Error, statement: &SqlStatement, table: &TableReference) -> Error {
-    let mut finder = Finder {
-        table,
-        found: None,
-    };
+    let mut finder = Finder { table, found: None };
     let mut statement = statement;
     while let SqlStatement::Explain(explain) = statement {
         statement = &explain.statement;
@@ -23,7 +22,9 @@ pub(super) fn locate(error: Error, statement: &SqlStatement, table: &TableRefere
     if let SqlStatement::Statement(ast) = statement {
         let _ = Ast::visit(ast.as_ref(), &mut finder);
     }
-    let Some((place, is_call)) = finder.found else { return error };
+    let Some((place, is_call)) = finder.found else {
+        return error;
+    };
     let mut message = error.message().to_owned();
     if is_call && error.kind() == ErrorKind::NotFound {
         message = format!("there is no table function {}", table.table());

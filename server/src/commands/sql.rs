@@ -120,13 +120,18 @@ async fn prove(client: &mut Client, statement: String, output: Output, max_rows:
 
 /// Prints what a statement would cost: the last row of its EXPLAIN.
 async fn cost(client: &mut Client, statement: &str) -> Result<()> {
-    let info = client.execute(format!("EXPLAIN {statement}"), None).await.map_err(explain)?;
+    let info = client
+        .execute(format!("EXPLAIN {statement}"), None)
+        .await
+        .map_err(explain)?;
     let mut cost = None;
     for ticket in info.endpoint.into_iter().filter_map(|endpoint| endpoint.ticket) {
         let mut batches = client.do_get(ticket).await.map_err(explain)?;
         while let Some(batch) = batches.try_next().await.map_err(explain)? {
             let texts = batch.columns().get(1).and_then(|column| column.as_string_opt::<i32>());
-            cost = texts.and_then(|texts| texts.iter().last().flatten().map(str::to_owned)).or(cost);
+            cost = texts
+                .and_then(|texts| texts.iter().last().flatten().map(str::to_owned))
+                .or(cost);
         }
     }
     let cost = cost.context("the node told no cost; is it an older one?")?;

@@ -18,7 +18,9 @@ use crate::harness::{PASSWORD, jetway};
 use crate::text::{ColumnKind, rows};
 
 /// Statements that change something are sent as updates, as every client does it.
-const UPDATES: [&str; 8] = ["insert", "create", "drop", "update", "delete", "merge", "alter", "truncate"];
+const UPDATES: [&str; 8] = [
+    "insert", "create", "drop", "update", "delete", "merge", "alter", "truncate",
+];
 
 /// Begins the line, the last of a statement, that has values for its parameters, as the columns of a SELECT.
 const PARAMETERS: &str = "-- parameters: ";
@@ -46,7 +48,11 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) async fn open(url: String, account: String) -> Result<Self, Failure> {
         let address = url.replace("grpc://", "http://");
-        let channel = Endpoint::from_shared(address).map_err(Failure::new)?.connect().await.map_err(Failure::new)?;
+        let channel = Endpoint::from_shared(address)
+            .map_err(Failure::new)?
+            .connect()
+            .await
+            .map_err(Failure::new)?;
         let inner = FlightServiceClient::new(channel).max_decoding_message_size(usize::MAX);
         let mut client = FlightSqlServiceClient::new_from_inner(inner);
         client.handshake(&account, PASSWORD).await.map_err(Failure::of_node)?;
@@ -57,20 +63,28 @@ impl Session {
         let announced = SchemaRef::new(info.clone().try_decode_schema().map_err(Failure::new)?);
         let mut batches = Vec::new();
         for endpoint in info.endpoint {
-            let ticket = endpoint.ticket.ok_or_else(|| Failure::new("an endpoint has no ticket"))?;
+            let ticket = endpoint
+                .ticket
+                .ok_or_else(|| Failure::new("an endpoint has no ticket"))?;
             let stream = self.client.do_get(ticket).await.map_err(Failure::of_node)?;
             let found: Vec<RecordBatch> = stream.try_collect().await.map_err(Failure::of_node)?;
             batches.extend(found);
         }
         if batches.iter().any(|batch| *batch.schema() != *announced) {
-            return Err(Failure::new("the rows have another schema than the one that was announced"));
+            return Err(Failure::new(
+                "the rows have another schema than the one that was announced",
+            ));
         }
         Ok((announced, batches))
     }
 
     /// The values of a list of expressions.
     async fn values(&mut self, list: &str) -> Result<RecordBatch, Failure> {
-        let info = self.client.execute(format!("SELECT {list}"), None).await.map_err(Failure::of_node)?;
+        let info = self
+            .client
+            .execute(format!("SELECT {list}"), None)
+            .await
+            .map_err(Failure::of_node)?;
         let (schema, batches) = self.fetch(info).await?;
         arrow::compute::concat_batches(&schema, &batches).map_err(Failure::new)
     }
@@ -81,7 +95,11 @@ impl Session {
         let info = match sql.rsplit_once(PARAMETERS) {
             Some((sql, list)) => {
                 let values = self.values(list.trim_end().trim_end_matches(';')).await?;
-                let mut prepared = self.client.prepare(sql.to_owned(), None).await.map_err(Failure::of_node)?;
+                let mut prepared = self
+                    .client
+                    .prepare(sql.to_owned(), None)
+                    .await
+                    .map_err(Failure::of_node)?;
                 prepared.set_parameters(values).map_err(Failure::of_node)?;
                 if is_update {
                     let count = prepared.execute_update().await.map_err(Failure::of_node)?;
@@ -90,14 +108,26 @@ impl Session {
                 prepared.execute().await.map_err(Failure::of_node)?
             }
             None if is_update => {
-                let count = self.client.execute_update(sql.to_owned(), None).await.map_err(Failure::of_node)?;
+                let count = self
+                    .client
+                    .execute_update(sql.to_owned(), None)
+                    .await
+                    .map_err(Failure::of_node)?;
                 return Ok(DBOutput::StatementComplete(u64::try_from(count).unwrap_or(0)));
             }
-            None => self.client.execute(sql.to_owned(), None).await.map_err(Failure::of_node)?,
+            None => self
+                .client
+                .execute(sql.to_owned(), None)
+                .await
+                .map_err(Failure::of_node)?,
         };
         let (schema, batches) = self.fetch(info).await?;
         Ok(DBOutput::Rows {
-            types: schema.fields().iter().map(|field| ColumnKind::of(field.data_type())).collect(),
+            types: schema
+                .fields()
+                .iter()
+                .map(|field| ColumnKind::of(field.data_type()))
+                .collect(),
             rows: rows(&batches).map_err(Failure::new)?,
         })
     }

@@ -45,7 +45,9 @@ async fn every_file_gives_the_answers_that_it_expects() {
     let data = tempfile::tempdir().unwrap();
     // Plans depend on the number of cores.
     let mut command = jetway();
-    command.env("JETWAY_ADMIN_PASSWORD", PASSWORD).env("JETWAY_QUERY__PARALLELISM", "2");
+    command
+        .env("JETWAY_ADMIN_PASSWORD", PASSWORD)
+        .env("JETWAY_QUERY__PARALLELISM", "2");
     let node = NodeProcess::start_with(&mut command, data.path());
     let (mut running, mut failures) = (JoinSet::new(), Vec::new());
     for file in files {
@@ -65,7 +67,12 @@ async fn every_file_gives_the_answers_that_it_expects() {
     while let Some(found) = running.join_next().await {
         failures.extend(found.unwrap());
     }
-    assert!(failures.is_empty(), "{} records failed\n\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} records failed\n\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 /// Runs all records of a file, whichever of them fail, and tells the failures with their places.

@@ -42,7 +42,9 @@ impl ColumnKind {
             other if other.is_floating() => Self::Float,
             other if other.is_decimal() => Self::Decimal,
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text,
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => Self::Bytes,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                Self::Bytes
+            }
             DataType::Interval(_) | DataType::Duration(_) => Self::Interval,
             other if other.is_temporal() => Self::Time,
             _ => Self::Other,
@@ -52,11 +54,17 @@ impl ColumnKind {
 
 impl ColumnType for ColumnKind {
     fn from_char(letter: char) -> Option<Self> {
-        LETTERS.iter().find(|(_, known)| *known == letter).map(|(kind, _)| *kind)
+        LETTERS
+            .iter()
+            .find(|(_, known)| *known == letter)
+            .map(|(kind, _)| *kind)
     }
 
     fn to_char(&self) -> char {
-        LETTERS.iter().find(|(kind, _)| kind == self).map_or('?', |(_, letter)| *letter)
+        LETTERS
+            .iter()
+            .find(|(kind, _)| kind == self)
+            .map_or('?', |(_, letter)| *letter)
     }
 }
 
@@ -66,12 +74,20 @@ pub(crate) fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, ArrowErr
     let options = FormatOptions::default().with_null("NULL").with_display_error(false);
     let mut rows = Vec::new();
     for batch in batches {
-        let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
+        let columns = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options));
         let columns: Vec<ArrayFormatter<'_>> = columns.collect::<Result<_, _>>()?;
         for row in 0..batch.num_rows() {
             let values = columns.iter().map(|column| column.value(row).try_to_string());
             let values: Vec<String> = values.collect::<Result<_, _>>()?;
-            let height = values.iter().map(|value| value.lines().count()).max().unwrap_or(1).max(1);
+            let height = values
+                .iter()
+                .map(|value| value.lines().count())
+                .max()
+                .unwrap_or(1)
+                .max(1);
             rows.extend((0..height).map(|line| {
                 let part = |value: &String| match value.lines().nth(line) {
                     Some("") => "(empty)".to_owned(),

@@ -25,10 +25,30 @@ fn every_function_of_the_engine_is_decided_on() {
     let mut names: Vec<&str> = Vec::new();
     names.extend(all.scalar_functions().values().map(|function| function.name()));
     names.retain(|name| Section::of(name).is_none() && !REFUSED.contains(name));
-    names.extend(all.aggregate_functions().values().map(|f| f.name()).filter(|name| !AGGREGATE.contains(name)));
-    names.extend(all.window_functions().values().map(|f| f.name()).filter(|name| !WINDOW.contains(name)));
-    names.extend(all.higher_order_functions().values().map(|f| f.name()).filter(|name| !HIGHER_ORDER.contains(name)));
-    names.extend(all.table_functions().keys().map(String::as_str).filter(|name| !TABLE.contains(name)));
+    names.extend(
+        all.aggregate_functions()
+            .values()
+            .map(|f| f.name())
+            .filter(|name| !AGGREGATE.contains(name)),
+    );
+    names.extend(
+        all.window_functions()
+            .values()
+            .map(|f| f.name())
+            .filter(|name| !WINDOW.contains(name)),
+    );
+    names.extend(
+        all.higher_order_functions()
+            .values()
+            .map(|f| f.name())
+            .filter(|name| !HIGHER_ORDER.contains(name)),
+    );
+    names.extend(
+        all.table_functions()
+            .keys()
+            .map(String::as_str)
+            .filter(|name| !TABLE.contains(name)),
+    );
     names.sort_unstable();
     names.dedup();
     assert!(names.is_empty(), "neither allowed nor refused: {names:?}");
@@ -54,7 +74,10 @@ fn the_table_of_functions_is_true() {
     let text = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once("<!-- functions -->\n").unwrap();
     let (_, after) = rest.split_once("<!-- end of functions -->").unwrap();
-    let wanted = format!("{before}<!-- functions -->\n{}<!-- end of functions -->{after}", table());
+    let wanted = format!(
+        "{before}<!-- functions -->\n{}<!-- end of functions -->{after}",
+        table()
+    );
     if std::env::var_os(WRITE).is_some() {
         std::fs::write(&path, wanted).unwrap();
         return;
@@ -72,23 +95,35 @@ fn table() -> String {
     for (section, names) in SCALAR {
         let rows = names.iter().map(|name| {
             let function = &session.scalar_functions()[*name];
-            (name.to_string(), row(name, function.aliases(), function.documentation()))
+            (
+                name.to_string(),
+                row(name, function.aliases(), function.documentation()),
+            )
         });
         add(title(section), rows.collect());
     }
     let rows = HIGHER_ORDER.iter().map(|name| {
         let function = &session.higher_order_functions()[*name];
-        (name.to_string(), row(name, function.aliases(), function.documentation()))
+        (
+            name.to_string(),
+            row(name, function.aliases(), function.documentation()),
+        )
     });
     add("Functions that take a function", rows.collect());
     let rows = AGGREGATE.iter().map(|name| {
         let function = &session.aggregate_functions()[*name];
-        (name.to_string(), row(name, function.aliases(), function.documentation()))
+        (
+            name.to_string(),
+            row(name, function.aliases(), function.documentation()),
+        )
     });
     add("Aggregates", rows.collect());
     let rows = WINDOW.iter().map(|name| {
         let function = &session.window_functions()[*name];
-        (name.to_string(), row(name, function.aliases(), function.documentation()))
+        (
+            name.to_string(),
+            row(name, function.aliases(), function.documentation()),
+        )
     });
     add("Windows", rows.collect());
     text.push('\n');
@@ -112,15 +147,30 @@ fn title(section: Section) -> &'static str {
 
 /// Call, other names and first sentence.
 fn row(name: &str, aliases: &[String], documentation: Option<&Documentation>) -> String {
-    let call = documentation.map_or("", |text| text.syntax_example.as_str()).replace(['\n', '|'], " ");
-    let call = if call.to_lowercase().contains(name) { call } else { format!("{name}(...)") };
+    let call = documentation
+        .map_or("", |text| text.syntax_example.as_str())
+        .replace(['\n', '|'], " ");
+    let call = if call.to_lowercase().contains(name) {
+        call
+    } else {
+        format!("{name}(...)")
+    };
     let says = documentation.map_or("", |text| text.description.as_str()).trim();
-    let first = says.split("\n\n").next().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
+    let first = says
+        .split("\n\n")
+        .next()
+        .unwrap_or_default()
+        .replace('\n', " ")
+        .replace('|', "\\|");
     let first = match first.split_once(". ") {
         Some((sentence, _)) => format!("{sentence}."),
         None => first,
     };
-    let mut aliases: Vec<&str> = aliases.iter().map(String::as_str).filter(|alias| *alias != name).collect();
+    let mut aliases: Vec<&str> = aliases
+        .iter()
+        .map(String::as_str)
+        .filter(|alias| *alias != name)
+        .collect();
     aliases.sort_unstable();
     let also = match aliases.as_slice() {
         [] => String::new(),
