@@ -1,5 +1,6 @@
 """Substrait plans, made of SQL by DataFusion's Python package, through clients that send them."""
 
+import base64
 from collections.abc import Iterator
 
 import adbc_driver_flightsql.dbapi as dbapi
@@ -29,6 +30,19 @@ ANSWER = [
     {"line": "red", "n": 1, "paid": 4.5},
     {"line": None, "n": 1, "paid": None},
 ]
+
+
+# Made by ibis-substrait 4.0.1 for Substrait 0.56:
+# rides = ibis.table([("id", "int64"), ("line", "string"), ("fare", "float64")], name="substrait_rides")
+# SubstraitCompiler().compile(rides.group_by("line").agg(n=rides.count(), paid=rides.fare.sum())).SerializeToString()
+IBIS_PLAN = base64.b64decode(
+    "CmoIARJmaHR0cHM6Ly9naXRodWIuY29tL3N1YnN0cmFpdC1pby9zdWJzdHJhaXQvYmxvYi9tYWluL2V4dGVuc2lvbnMvZnVuY3Rpb25zX2Fn"
+    "Z3JlZ2F0ZV9kZWNpbWFsX291dHB1dC55YW1sClwIAhJYaHR0cHM6Ly9naXRodWIuY29tL3N1YnN0cmFpdC1pby9zdWJzdHJhaXQvYmxvYi9t"
+    "YWluL2V4dGVuc2lvbnMvZnVuY3Rpb25zX2FyaXRobWV0aWMueWFtbBIRGg8IARABGgljb3VudDphbnkSEBoOCAIQAhoIc3VtOmZwNjQakQES"
+    "jgEKfSJ7EkEKPwoCCgASJgoCaWQKBGxpbmUKBGZhcmUSFAoEOgIQAQoEYgIQAQoEWgIQARgCOhEKD3N1YnN0cmFpdF9yaWRlcxoMCgoSCAoE"
+    "EgIIASIAIgwKCggBIAMqBDoCEAEiGgoYCAIgAyoEWgIQAToMGgoSCAoEEgIIAiIAEgRsaW5lEgFuEgRwYWlkMhIQOCoOaWJpcy1zdWJzdHJh"
+    "aXQ="
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +86,18 @@ def test_adbc_runs_a_plan(connection: dbapi.Connection, producer: datafusion.Ses
     with connection.cursor() as cursor:
         cursor.execute("SELECT query FROM system.queries WHERE query LIKE 'Substrait plan of % bytes'")
         assert cursor.fetchall()
+
+
+@pytest.mark.covers("StatementSubstraitPlan", client="ADBC Python")
+def test_plans_of_another_producer_and_an_older_version_run(connection: dbapi.Connection, producer: datafusion.SessionContext):
+    with adbc_driver_manager.AdbcStatement(connection.adbc_connection) as statement:
+        statement.set_substrait_plan(IBIS_PLAN)
+        found = fetched(statement)
+    assert sorted(found, key=lambda row: row["n"] * 100 + (row["paid"] or 0)) == [
+        {"line": None, "n": 1, "paid": None},
+        {"line": "blue", "n": 1, "paid": 2.0},
+        {"line": "red", "n": 2, "paid": 6.0},
+    ]
 
 
 @pytest.mark.covers("CreatePreparedSubstraitPlan", client="ADBC Python")

@@ -150,11 +150,19 @@ fn malformed(what: &str) -> Error {
 
 /// The failure of planning a foreign plan. Whatever a consumer did not expect is a mistake in the plan.
 pub(crate) fn blame(error: Error) -> Error {
-    if error.kind() != ErrorKind::Internal {
-        return error;
+    if error.kind() == ErrorKind::Internal {
+        tracing::debug!(%error, "A Substrait plan was refused");
+        return malformed(error.message()).with_source(error);
     }
-    tracing::debug!(%error, "A Substrait plan was refused");
-    malformed(error.message()).with_source(error)
+    // What the library calls its schema is that of a dataset here.
+    match error.message().strip_prefix("Substrait error: ") {
+        Some(message) => {
+            let message = message.replace("the DataFusion schema", "the dataset");
+            let message = message.replace("the Substrait schema", "the plan's base schema");
+            Error::new(error.kind(), message).with_source(error)
+        }
+        None => error,
+    }
 }
 
 /// The failure of a task that planned a foreign plan: it was stopped, or the plan is not what its readers expect.

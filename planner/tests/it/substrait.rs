@@ -11,8 +11,8 @@ use datafusion_substrait::substrait::proto::read_rel::{LocalFiles, NamedTable, R
 use datafusion_substrait::substrait::proto::rel::RelType;
 use datafusion_substrait::substrait::proto::rel_common::{Emit, EmitKind};
 use datafusion_substrait::substrait::proto::{
-    ExchangeRel, ExtensionLeafRel, FilterRel, NamedStruct, Plan, PlanRel, ReadRel, Rel, RelCommon, Version, WriteRel,
-    plan_rel,
+    ExchangeRel, ExtensionLeafRel, FetchRel, FilterRel, NamedStruct, Plan, PlanRel, ReadRel, Rel, RelCommon, Version,
+    WriteRel, plan_rel, r#type,
 };
 use futures::TryStreamExt;
 use jetway_planner::{
@@ -390,6 +390,11 @@ async fn plans_that_are_malformed_or_too_large_are_the_senders_mistake() {
         (vec![0; 2 << 20], ErrorKind::ResourceExhausted, "bytes"),
         (out_of_range, ErrorKind::InvalidArgument, "99"),
         (
+            with(&plan, require),
+            ErrorKind::InvalidArgument,
+            "'id' is nullable in the dataset",
+        ),
+        (
             with(&plan, |plan| *root(plan) = Rel::default()),
             ErrorKind::InvalidArgument,
             "rel_type",
@@ -404,6 +409,36 @@ async fn plans_that_are_malformed_or_too_large_are_the_senders_mistake() {
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.message().contains(words), "{error}");
     }
+}
+
+/// As deep as plans may be: they are planned and run without running out of stack.
+#[tokio::test]
+async fn deep_plans_run() {
+    let flights = Flights::new().await;
+    let plan = flights.plan("SELECT id FROM flights ORDER BY id").await;
+    let nested = |levels: usize| {
+        with(&plan, |plan| {
+            for _ in 0..levels {
+                let input = std::mem::take(root(plan));
+                let fetch = FetchRel {
+                    input: Some(Box::new(input)),
+                    ..FetchRel::default()
+                };
+                root(plan).rel_type = Some(RelType::Fetch(Box::new(fetch)));
+            }
+        })
+    };
+    let mut deepest = 0;
+    for levels in [10, 30, 40, 44, 45, 46, 47, 48, 49, 50] {
+        match flights.rows(nested(levels)).await {
+            Ok(rows) => {
+                assert_eq!(rows, ["1", "2", "3", "4"]);
+                deepest = levels;
+            }
+            Err(error) => assert!(error.message().contains("too deep"), "{error}"),
+        }
+    }
+    assert!(deepest >= 40, "{deepest}");
 }
 
 /// Foreign bytes: whatever a plan is changed to, it is refused as a mistake or it runs; nothing is a fault of the node.
@@ -457,6 +492,26 @@ fn versions_are_checked() {
         check_substrait_version("new").unwrap_err().kind(),
         ErrorKind::InvalidArgument
     );
+}
+
+/// Says that no column of the table holds nulls.
+fn require(plan: &mut Plan) {
+    let mut rel = root(plan);
+    loop {
+        match rel.rel_type.as_mut().unwrap() {
+            RelType::Project(project) => rel = project.input.as_mut().unwrap(),
+            RelType::Read(read) => {
+                let columns = read.base_schema.as_mut().unwrap().r#struct.as_mut().unwrap();
+                for column in &mut columns.types {
+                    if let Some(r#type::Kind::I64(integer)) = &mut column.kind {
+                        integer.nullability = r#type::Nullability::Required.into();
+                    }
+                }
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 fn version(major_number: u32, minor_number: u32) -> Version {
