@@ -55,14 +55,17 @@ impl Resolver<'_> {
         }
         functions::register(session, calls);
         let references = session.resolve_table_references(statement)?;
-        self.register_tables(session, references, &mut pins).await?;
+        self.register_tables(session, Some(statement), references, &mut pins)
+            .await?;
         Ok(pins.into_list())
     }
 
-    /// Registers the tables of some names with a session, in the place of all others.
+    /// Registers the tables of some names with a session, in the place of all others. Errors tell where in the statement a name
+    /// stands, if it came in one.
     pub(crate) async fn register_tables(
         &self,
         session: &SessionState,
+        statement: Option<&SqlStatement>,
         references: Vec<TableReference>,
         pins: &mut Pins,
     ) -> Result<()> {
@@ -70,6 +73,10 @@ impl Resolver<'_> {
         let schema = self.schema(&default);
         let mut tables = Tables::new(self.subject);
         let mut lists_tables = false;
+        let located = |error: Error, table: &TableReference| match statement {
+            Some(statement) => place::locate(error, statement, table),
+            None => error,
+        };
         for reference in references {
             if reference
                 .schema()
@@ -86,7 +93,7 @@ impl Resolver<'_> {
                 && !is_function(session, &reference)
             {
                 let table = self.system_table(reference.table());
-                let table = table.map_err(|error| place::locate(error, statement, &reference))?;
+                let table = table.map_err(|error| located(error, &reference))?;
                 tables.insert_system(reference.schema().unwrap_or(&default), table);
                 continue;
             }
@@ -95,7 +102,7 @@ impl Resolver<'_> {
             let mut dataset = match self.pinned(name, schema).await {
                 Ok(dataset) => dataset,
                 Err(error) if error.kind() == ErrorKind::NotFound && is_function(session, &reference) => continue,
-                Err(error) => return Err(place::locate(error, statement, &reference)),
+                Err(error) => return Err(located(error, &reference)),
             };
             pins.pin(&mut dataset);
             let table = self.table(dataset).await?;

@@ -72,7 +72,7 @@ impl SubstraitConsumer for Consumer<'_> {
         }
         let registered = self
             .resolver
-            .register_tables(self.session, vec![name.clone()], &mut found.pins);
+            .register_tables(self.session, None, vec![name.clone()], &mut found.pins);
         registered.await.map_err(external)?;
         let table = match self.session.schema_for_ref(name.clone()) {
             Ok(schema) => schema.table(name.table()).await?,
