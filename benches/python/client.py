@@ -109,6 +109,19 @@ def put(arguments) -> dict:
     return {"seconds": seconds, "rows": table.num_rows, "bytes": table.nbytes}
 
 
+def load(arguments) -> dict:
+    """Pushes the Parquet files of a folder under their names; the clock is about all of them."""
+    client, options = connect(arguments)
+    start = time.perf_counter()
+    rows = 0
+    for path in sorted(pathlib.Path(arguments.file).glob("*.parquet")):
+        file = pq.ParquetFile(path)
+        descriptor = flight_sql.statement_ingest(path.stem)
+        batches = file.iter_batches(arguments.batch_rows)
+        rows += flight_sql.ingest(client, options, descriptor, batches, file.schema_arrow)
+    return {"seconds": [time.perf_counter() - start], "rows": rows}
+
+
 def ping(arguments) -> dict:
     """Round trips of a small statement: one of GetFlightInfo and DoGet each."""
     client, options = connect(arguments)
@@ -149,7 +162,7 @@ def serve(arguments) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["fetch", "fetch-plain", "ingest", "put", "ping", "serve"])
+    parser.add_argument("what", choices=["fetch", "fetch-plain", "ingest", "put", "load", "ping", "serve"])
     parser.add_argument("--uri", required=True)
     parser.add_argument("--token", default="")
     parser.add_argument("--sql", default="SELECT 1")
@@ -160,7 +173,15 @@ def main() -> None:
     parser.add_argument("--spool", default="")
     parser.add_argument("--batch-rows", type=int, default=64 * 1024)
     arguments = parser.parse_args()
-    functions = {"fetch": fetch, "fetch-plain": fetch_plain, "ingest": ingest, "put": put, "ping": ping, "serve": serve}
+    functions = {
+        "fetch": fetch,
+        "fetch-plain": fetch_plain,
+        "ingest": ingest,
+        "put": put,
+        "load": load,
+        "ping": ping,
+        "serve": serve,
+    }
     print(json.dumps(functions[arguments.what](arguments)), flush=True)
 
 

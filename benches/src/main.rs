@@ -19,6 +19,7 @@ mod report;
 mod scan;
 mod short;
 mod spool;
+mod tpch;
 mod verify;
 
 use anyhow::Result;
@@ -44,6 +45,9 @@ struct Arguments {
     /// Divides the sizes of what `merges`, `compaction` and `metadata` write, for trying it out.
     #[arg(long, default_value_t = 1)]
     divide: usize,
+    /// The numbers of the queries of `tpch`; all of them when absent.
+    #[arg(long, value_delimiter = ',')]
+    queries: Vec<usize>,
     /// How long `overload` lasts, in seconds.
     #[arg(long, default_value_t = 300)]
     seconds: u64,
@@ -60,6 +64,8 @@ enum Bench {
     Spool,
     /// Short statements from many clients, beside other servers.
     Short,
+    /// The 22 queries of TPC-H, beside other engines.
+    Tpch,
     /// Clients that are connected and do nothing.
     Idle,
     /// Many clients that push small batches to one dataset.
@@ -89,6 +95,9 @@ async fn main() -> Result<()> {
     }
     if arguments.name.is_none_or(|name| name == Bench::Short) {
         short::run(&environment, &mut report).await?;
+    }
+    if arguments.name.is_none_or(|name| name == Bench::Tpch) {
+        tpch::run(&environment, arguments.repeat, &arguments.queries, &mut report).await?;
     }
     if arguments.name.is_none_or(|name| name == Bench::Idle) {
         idle::run(&environment, &mut report).await?;

@@ -51,6 +51,24 @@ pub(crate) fn measure(environment: &Environment, what: &str, arguments: &[(&str,
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
+/// Pushes the Parquet files of a folder to a node, as datasets with their names.
+pub(crate) fn load(environment: &Environment, uri: &str, token: &str, folder: &Path) -> Result<()> {
+    let folder = folder.to_string_lossy();
+    measure(environment, "load", &[("uri", uri), ("token", token), ("file", &folder)])?;
+    Ok(())
+}
+
+/// Starts DuckDB, see `duck.py`.
+pub(crate) fn duck(environment: &Environment) -> Result<Child> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/duck.py");
+    Command::new(&environment.python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start Python")
+}
+
 fn command(environment: &Environment, what: &str, arguments: &[(&str, &str)]) -> Command {
     let mut command = Command::new(&environment.python);
     command.arg(script()).arg(what);

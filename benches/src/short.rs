@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
@@ -159,7 +160,9 @@ pub(crate) async fn connect(uri: &str, token: Option<&str>) -> Result<FlightSqlS
         .tcp_nodelay(true)
         .connect()
         .await?;
-    let mut client = FlightSqlServiceClient::new(channel);
+    // Some servers send messages of any size.
+    let client = FlightServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+    let mut client = FlightSqlServiceClient::new_from_inner(client);
     if let Some(token) = token {
         client.set_token(token.to_owned());
     }

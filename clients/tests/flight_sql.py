@@ -2,6 +2,7 @@
 
 import base64
 import struct
+from collections.abc import Iterable
 
 import grpc
 import pyarrow as pa
@@ -111,10 +112,16 @@ def statement_update(sql: str, transaction: bytes = b"") -> bytes:
 
 
 def ingest(
-    client: flight.FlightClient, options: flight.FlightCallOptions, descriptor: bytes, batches: list[pa.RecordBatch]
+    client: flight.FlightClient,
+    options: flight.FlightCallOptions,
+    descriptor: bytes,
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema | None = None,
 ) -> int:
-    """Pushes batches through `do_put` and returns the number of rows that was acknowledged."""
-    writer, reader = client.do_put(flight.FlightDescriptor.for_command(descriptor), batches[0].schema, options)
+    """Pushes batches through `do_put` and returns the number of rows that was acknowledged. The schema is that of the first
+    batch of a list unless it is given."""
+    schema = schema or batches[0].schema
+    writer, reader = client.do_put(flight.FlightDescriptor.for_command(descriptor), schema, options)
     with writer:
         for batch in batches:
             writer.write_batch(batch)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::config::ConfigOptions;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -19,6 +20,15 @@ use crate::compute::Compute;
 use crate::footers::FooterCache;
 use crate::statistics::KnownStatistics;
 use crate::{CATALOG, PlannerOptions, Result, SessionOptions, Subject, functions};
+
+/// Up to which size the smaller side of a join is one table for all cores, divided by the number of cores.
+const SHARED_BUILD_BYTES: usize = 512 * 1024 * 1024;
+const SHARED_BUILD_ROWS: usize = 32 * 1024 * 1024;
+
+/// Which part of a statement's memory the places of one join's keys may take where they are mostly empty, and how many places they
+/// are at most.
+const SHARE_OF_PLACES: usize = 32;
+const MAX_PLACES: usize = 16 * 1024 * 1024;
 
 /// How many of the largest users of memory are named when it runs out.
 const NAMED_CONSUMERS: usize = 5;
@@ -63,6 +73,7 @@ impl Engine {
                     .with_metadata_cache_limit(options.footer_memory),
             )
             .build_arc()?;
+        let memory = budget.memory;
         let mut config = SessionConfig::new()
             .with_target_partitions(options.parallelism.max(1))
             .with_information_schema(true)
@@ -75,6 +86,7 @@ impl Engine {
         settings.execution.parquet.schema_force_view_types = false;
         settings.sql_parser.map_string_types_to_utf8view = false;
         settings.sql_parser.collect_spans = true;
+        choose_joins(settings, options.parallelism.max(1), memory);
         let base = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
@@ -146,6 +158,22 @@ impl Engine {
     pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
         self.base.runtime_env()
     }
+}
+
+/// Decides how joins are made, for statements with so much memory. Either side of a join that is kept is kept whole, so what is
+/// left to choose is time.
+fn choose_joins(settings: &mut ConfigOptions, cores: usize, memory: usize) {
+    // One table for all cores is built by one of them, but then no row of the other side, which is the larger one, has to be sent to
+    // the core that has its part of the table.
+    let optimizer = &mut settings.optimizer;
+    let bytes = &mut optimizer.hash_join_single_partition_threshold;
+    *bytes = (*bytes).max(SHARED_BUILD_BYTES / cores);
+    let rows = &mut optimizer.hash_join_single_partition_threshold_rows;
+    *rows = (*rows).max(SHARED_BUILD_ROWS / cores);
+    // Keys that are whole numbers become places in an array, of four bytes for each number from the smallest key to the largest one:
+    // where keys are dense, and up to this length where they are not.
+    let places = &mut settings.execution.perfect_hash_join_small_build_threshold;
+    *places = (*places).max((memory / SHARE_OF_PLACES / size_of::<u32>()).min(MAX_PLACES));
 }
 
 /// Some functions read settings when they are made, such as `now()` the time zone.
