@@ -1,7 +1,8 @@
 //! The 22 queries of TPC-H, each on the same Parquet files by the node and by its peers in turn.
 //!
 //! The rows are pushed to a node first, and what is measured reads the slices that the node made of them. Of all engines the
-//! rows of the answer arrive in this process, except of DuckDB, which keeps them in its own.
+//! rows of the answer arrive in this process, except of DuckDB, which keeps them in its own. The node serves no answer that it
+//! kept of an earlier run.
 
 mod engine;
 

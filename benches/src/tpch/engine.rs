@@ -32,7 +32,10 @@ pub(super) enum Engine {
 
 impl Engine {
     pub(super) async fn node(node: &Node) -> Result<Self> {
-        Ok(Self::Node(Box::new(connect(&node.uri, Some(&node.token)).await?)))
+        let mut client = connect(&node.uri, Some(&node.token)).await?;
+        // Every run computes its answer.
+        client.set_header("jetway-spool", "never");
+        Ok(Self::Node(Box::new(client)))
     }
 
     pub(super) async fn datafusion(folder: &Path, tables: &[&str]) -> Result<Self> {
@@ -76,7 +79,7 @@ impl Engine {
         match self {
             Self::Node(_) => "Jetway",
             Self::Server(server, _) => server.name,
-            Self::DataFusion(_) => "DataFusion in process",
+            Self::DataFusion(_) => "DataFusion 55 in process",
             Self::DuckDb(_) => "DuckDB 2.0.1 in process",
         }
     }
