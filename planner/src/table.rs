@@ -1,6 +1,7 @@
 //! A dataset as a table that DataFusion scans.
 
 mod cost;
+mod estimate;
 mod exact;
 mod prune;
 mod range;
@@ -196,10 +197,12 @@ impl TableProvider for DatasetTable {
         let storage = &self.files.dataset.storage;
         let pieces = self.indexes.trusted(storage, &self.files.summary, wanted).await;
         let Some(part) = self.part else {
-            let statistics = match filters.is_empty() && limit.is_none() {
-                true => exact::of_all(&self.files.summary, &self.pieces, &self.indexes.statistics),
+            let (summary, known) = (&self.files.summary, &self.indexes.statistics);
+            let mut statistics = match filters.is_empty() && limit.is_none() {
+                true => exact::of_all(summary, &self.pieces, known),
                 false => self.files.statistics_of(&pieces),
             };
+            estimate::add_bounds(&mut statistics, summary, &pieces, projection, known);
             let files = pieces.iter().map(|piece| self.files.file(piece)).collect();
             return self.files.plan_files(session, projection, files, statistics, limit);
         };

@@ -75,7 +75,7 @@ fn column_of_all(pieces: &Pieces, known: &KnownStatistics, name: &str) -> Option
     all
 }
 
-fn exact(known: Known, data_type: &DataType) -> ColumnStatistics {
+pub(super) fn exact(known: Known, data_type: &DataType) -> ColumnStatistics {
     let mut column = ColumnStatistics::new_unknown();
     if Kind::of(data_type) != Some(known.kind) {
         return column;

@@ -135,6 +135,24 @@ async fn a_statement_reads_the_heads_that_it_was_planned_at() {
     assert_eq!(fixture.rows(sql).await, ["5 10"]);
 }
 
+/// That the first two tables together have more rows than the third one follows from the values of their columns alone.
+#[tokio::test]
+async fn the_smaller_side_of_a_join_is_kept() {
+    let fixture = Fixture::new().await;
+    for (name, rows) in [("large", 20_000), ("middle", 1000), ("small", 10)] {
+        let values = Arc::new(Int64Array::from_iter_values(0..rows)) as ArrayRef;
+        let batch = RecordBatch::try_from_iter([(format!("{name}_key"), values)]).unwrap();
+        fixture.push(name, vec![batch]).await.unwrap();
+    }
+    let sql = "SELECT large_key FROM large JOIN middle ON large_key = middle_key JOIN small ON middle_key = small_key";
+    let rows = fixture.rows(&format!("EXPLAIN FORMAT INDENT {sql}")).await.join("\n");
+    let (_, plan) = rows.split_once("HashJoinExec").unwrap();
+    // The side that is kept stands first.
+    let small = plan.find("projection=[small_key]").unwrap();
+    assert!(small < plan.find("projection=[large_key]").unwrap(), "{rows}");
+    assert_eq!(fixture.rows(sql).await.len(), 10);
+}
+
 /// Trap 38.
 #[tokio::test]
 async fn slices_without_wanted_rows_are_left_out() {
