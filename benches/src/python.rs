@@ -54,7 +54,11 @@ pub(crate) fn measure(environment: &Environment, what: &str, arguments: &[(&str,
 /// Pushes the Parquet files of a folder to a node, as datasets with their names.
 pub(crate) fn load(environment: &Environment, uri: &str, token: &str, folder: &Path) -> Result<()> {
     let folder = folder.to_string_lossy();
-    measure(environment, "load", &[("uri", uri), ("token", token), ("file", &folder)])?;
+    measure(
+        environment,
+        "load",
+        &[("uri", uri), ("token", token), ("file", &folder)],
+    )?;
     Ok(())
 }
 

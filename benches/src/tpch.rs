@@ -79,7 +79,10 @@ pub(crate) async fn run(environment: &Environment, repeat: usize, only: &[usize]
 /// The names of the queries, with their numbers, and their texts.
 fn queries() -> Vec<(&'static str, &'static str)> {
     let parts = QUERIES.split("\n-- ").skip(1);
-    parts.filter_map(|part| part.split_once('\n')).map(|(name, sql)| (name, sql.trim().trim_end_matches(';'))).collect()
+    parts
+        .filter_map(|part| part.split_once('\n'))
+        .map(|(name, sql)| (name, sql.trim().trim_end_matches(';')))
+        .collect()
 }
 
 /// A folder for each table with the slices of its dataset, under names that all engines take for Parquet files.
@@ -137,8 +140,13 @@ fn tell(scale: &str, names: &[&str], runs: &[Runs], report: &mut Report) -> Resu
     let (ours, peers) = runs.split_first().context("nothing was measured")?;
     let against = peers.iter().map(|peer| {
         let pairs = ours.seconds.iter().zip(&peer.seconds);
-        let both: Vec<(f64, f64)> = pairs.filter_map(|(ours, theirs)| Some(((*ours)?, (*theirs)?))).collect();
-        let (here, there) = (mean(both.iter().map(|pair| pair.0)), mean(both.iter().map(|pair| pair.1)));
+        let both: Vec<(f64, f64)> = pairs
+            .filter_map(|(ours, theirs)| Some(((*ours)?, (*theirs)?)))
+            .collect();
+        let (here, there) = (
+            mean(both.iter().map(|pair| pair.0)),
+            mean(both.iter().map(|pair| pair.1)),
+        );
         let without = match ours.seconds.len() - both.len() {
             0 => String::new(),
             failed => format!(", without {failed} that it cannot run"),
@@ -147,7 +155,10 @@ fn tell(scale: &str, names: &[&str], runs: &[Runs], report: &mut Report) -> Resu
     });
     report.add(
         format!("{scale}, geometric mean of {} queries", names.len()),
-        format!("{:.0} ms", mean(ours.seconds.iter().filter_map(|seconds| *seconds)) * 1e3),
+        format!(
+            "{:.0} ms",
+            mean(ours.seconds.iter().filter_map(|seconds| *seconds)) * 1e3
+        ),
         against.collect::<Vec<_>>().join("; "),
         TARGET,
     );

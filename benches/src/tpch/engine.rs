@@ -43,7 +43,9 @@ impl Engine {
         for table in tables {
             let path = folder.join(table);
             let options = ParquetReadOptions::default();
-            context.register_parquet(*table, &path.to_string_lossy(), options).await?;
+            context
+                .register_parquet(*table, &path.to_string_lossy(), options)
+                .await?;
         }
         Ok(Self::DataFusion(context))
     }
