@@ -4,6 +4,7 @@
 //! anything fits, takes the type of what is bound. Values that fit the type of their place exactly get it; others keep their own,
 //! and then mean what the same literal in the text would mean.
 
+mod early;
 mod infer;
 mod rows;
 mod values;
@@ -16,6 +17,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as SqlStatement;
 
+pub(crate) use early::Early;
 pub(crate) use rows::{Repeated, ValuesRow};
 use values::Bound;
 
@@ -130,6 +132,11 @@ impl Unbound {
         presentable(session, session.statement_to_plan(statement).await?)
     }
 
+    /// How many parameters there are.
+    pub(crate) fn count(&self) -> usize {
+        self.types.len()
+    }
+
     /// One column for each parameter.
     pub(crate) fn parameters(&self) -> SchemaRef {
         self.parameters_or(&DataType::Utf8)
@@ -157,7 +164,7 @@ impl Unbound {
         for guess in guesses() {
             let parameters = self.parameters_or(&guess);
             let none = RecordBatch::new_empty(Arc::clone(&parameters));
-            let tried = match self.clone().bind(session, Some(&none)).await {
+            let tried = match self.bind(session, Some(&none)).await {
                 Ok(repeated) => repeated.plan(session, 0).map(|_| repeated),
                 Err(error) => Err(error),
             };
@@ -173,15 +180,15 @@ impl Unbound {
     ///
     /// # Errors
     /// `InvalidArgument` for too few or too many columns, and for values that do not fit their places.
-    pub(crate) async fn bind(self, session: &SessionState, values: Option<&RecordBatch>) -> Result<Repeated> {
+    pub(crate) async fn bind(&self, session: &SessionState, values: Option<&RecordBatch>) -> Result<Repeated> {
         let count = self.types.len();
         let names = |plan: &LogicalPlan| match &self.aliases {
             Some(aliases) => names::wanted(plan, aliases).map(Some),
             None => Ok(None),
         };
         let Some(values) = values else {
-            return match self.plan {
-                Some(plan) if count == 0 => Ok(Repeated::new(names(&plan)?, plan, Bound::nothing())),
+            return match &self.plan {
+                Some(plan) if count == 0 => Ok(Repeated::new(names(plan)?, plan.clone(), Bound::nothing())),
                 _ => Err(unbound(count)),
             };
         };
@@ -201,6 +208,14 @@ impl Unbound {
             }
         };
         Ok(Repeated::new(names(&plan)?, plan, bound))
+    }
+
+    /// Whether the types of all parameters are known, and the values have types that fit them.
+    pub(crate) fn takes(&self, values: &RecordBatch, fits: fn(&DataType, &DataType) -> bool) -> bool {
+        let given = values.columns().iter().map(|column| column.data_type());
+        let is_known = self.types.len() == values.num_columns();
+        let mut pairs = given.zip(&self.types);
+        is_known && pairs.all(|(given, wanted)| wanted.as_ref().is_some_and(|wanted| fits(given, wanted)))
     }
 
     /// The single row of expressions of an `INSERT ... VALUES`, as a projection of rows of parameters.

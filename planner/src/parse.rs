@@ -2,7 +2,7 @@
 
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::{DFParserBuilder, Statement as SqlStatement};
-use datafusion::sql::sqlparser::dialect::{GenericDialect, dialect_from_str};
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, dialect_from_str};
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -28,18 +28,17 @@ impl Parsed {
     /// # Errors
     /// `InvalidSql` with line and column; `Unsupported` for several statements.
     pub(crate) fn new(session: &SessionState, sql: &str) -> Result<Self> {
-        if sql.len() > MAX_STATEMENT_BYTES {
-            return Err(Error::new(
-                ErrorKind::InvalidSql,
-                format!("the statement is longer than {MAX_STATEMENT_BYTES} bytes; send values by ingest instead"),
-            ));
-        }
-        let options = &session.config_options().sql_parser;
-        let sql_dialect = dialect_from_str(options.dialect.as_ref()).unwrap_or_else(|| Box::new(GenericDialect {}));
-        let mut tokens = Tokenizer::new(sql_dialect.as_ref(), sql)
-            .tokenize_with_location()
-            .map_err(|error| failure::parse_error(ParserError::from(error).into(), sql))?;
+        Self::of_tokens(session, tokens(session, sql)?, sql)
+    }
+
+    /// Parses the tokens of a text.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn of_tokens(session: &SessionState, mut tokens: Vec<TokenWithSpan>, sql: &str) -> Result<Self> {
         let parameters = number(&mut tokens)?;
+        let options = &session.config_options().sql_parser;
+        let sql_dialect = sql_dialect(session);
         let statements = DFParserBuilder::new(tokens)
             .with_dialect(sql_dialect.as_ref())
             .with_recursion_limit(options.recursion_limit.get())
@@ -59,6 +58,27 @@ impl Parsed {
             )),
         }
     }
+}
+
+/// The tokens of a text.
+///
+/// # Errors
+/// `InvalidSql` with line and column.
+pub(crate) fn tokens(session: &SessionState, sql: &str) -> Result<Vec<TokenWithSpan>> {
+    if sql.len() > MAX_STATEMENT_BYTES {
+        return Err(Error::new(
+            ErrorKind::InvalidSql,
+            format!("the statement is longer than {MAX_STATEMENT_BYTES} bytes; send values by ingest instead"),
+        ));
+    }
+    Tokenizer::new(sql_dialect(session).as_ref(), sql)
+        .tokenize_with_location()
+        .map_err(|error| failure::parse_error(ParserError::from(error).into(), sql))
+}
+
+fn sql_dialect(session: &SessionState) -> Box<dyn Dialect> {
+    let name = session.config_options().sql_parser.dialect;
+    dialect_from_str(name.as_ref()).unwrap_or_else(|| Box::new(GenericDialect {}))
 }
 
 /// Gives every parameter its number. Gives the largest one.

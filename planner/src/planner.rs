@@ -1,13 +1,14 @@
 //! The entrance: plans statements, lists tables, ingests rows.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
 use chrono::TimeDelta;
 use datafusion::execution::session_state::SessionState;
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use jetway_odf::identity::{DatasetId, Multihash};
@@ -20,10 +21,11 @@ use crate::ingest::{Ingest, Services};
 use crate::insert::InsertStatement;
 use crate::merge::Merger;
 use crate::parameters::{Prepared, Unbound};
-use crate::parse::Parsed;
+use crate::parse::{self, Parsed};
+use crate::plan_cache::{Kept, Key, PlanCache, Template, literals};
 use crate::policy::Change;
 use crate::read_index::{Effort, ReadIndexes};
-use crate::resolve::{FixedNames, Resolver};
+use crate::resolve::{FixedNames, Resolved, Resolver};
 use crate::session::Engine;
 use crate::statement::is_repeatable;
 use crate::summary::{DatasetSummary, SummaryCache};
@@ -32,9 +34,9 @@ use crate::transaction::Transactions;
 use crate::update::{NewRows, Planned};
 use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
-    IngestRequest, Pin, PinnedDataset, PlanRequest, PullOptions, PullOutcome, Query, Result, Rewrite, RewriteOutcome,
-    Statement, Subject, TableName, TransactionId, TransactionOptions, TransactionOutcome, Update, UpdateOutcome,
-    policy, rewrite, summary,
+    IngestRequest, Pin, PinnedDataset, PlanCacheFigures, PlanCacheOptions, PlanRequest, PullOptions, PullOutcome,
+    Query, Result, Rewrite, RewriteOutcome, Statement, Subject, TableName, TransactionId, TransactionOptions,
+    TransactionOutcome, Update, UpdateOutcome, policy, rewrite, summary,
 };
 
 mod listing;
@@ -72,6 +74,8 @@ pub struct PlannerOptions {
     pub summary_memory: usize,
     /// Memory for the footers of slices, in bytes.
     pub footer_memory: usize,
+    /// Plans that are kept for statements that come again.
+    pub plan_cache: PlanCacheOptions,
 }
 
 impl Default for PlannerOptions {
@@ -90,6 +94,7 @@ impl Default for PlannerOptions {
             transactions: None,
             summary_memory: 512 << 20,
             footer_memory: 128 << 20,
+            plan_cache: PlanCacheOptions::default(),
         }
     }
 }
@@ -112,6 +117,7 @@ struct Shared {
     ingest: Ingest,
     system: Vec<Arc<dyn SystemTableSource>>,
     transactions: Option<Transactions>,
+    plans: PlanCache,
 }
 
 impl Planner {
@@ -155,6 +161,7 @@ impl Planner {
                 ingest,
                 system,
                 transactions,
+                plans: PlanCache::new(options.plan_cache),
             }),
         })
     }
@@ -184,6 +191,11 @@ impl Planner {
 
     pub(crate) fn catalog(&self) -> &Arc<dyn DatasetCatalog> {
         &self.shared.catalog
+    }
+
+    /// What became of the plans that were kept.
+    pub fn plan_cache(&self) -> PlanCacheFigures {
+        self.shared.plans.figures()
     }
 
     /// Memory that running statements use and may use, in bytes.
@@ -533,9 +545,21 @@ impl Shared {
         query: Parsed,
         pins: Option<&[Pin]>,
     ) -> Result<(Unbound, Vec<Pin>)> {
+        let (unbound, resolved) = self.resolve_names(session, subject, query, pins).await?;
+        Ok((unbound, resolved.pins))
+    }
+
+    /// The same, and what the meaning of the statement depends on.
+    async fn resolve_names(
+        &self,
+        session: &mut SessionState,
+        subject: &Subject,
+        query: Parsed,
+        pins: Option<&[Pin]>,
+    ) -> Result<(Unbound, Resolved)> {
         policy::check_kind(&query.statement)?;
-        let pins = self.resolver(subject, pins).register(session, &query.statement).await?;
-        Ok((Unbound::new(session, query).await?, pins))
+        let resolved = self.resolver(subject, pins).register(session, &query.statement).await?;
+        Ok((Unbound::new(session, query).await?, resolved))
     }
 
     fn resolver<'a>(&'a self, subject: &'a Subject, pins: Option<&'a [Pin]>) -> Resolver<'a> {
@@ -548,6 +572,7 @@ impl Shared {
             subject,
             system: &self.system,
             pins,
+            lookups: Mutex::new(Some(Vec::new())),
         }
     }
 
@@ -608,22 +633,101 @@ fn plan(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<
         return substrait::plan(shared, request, plan);
     }
     async move {
-        metrics::counter!("jetway_plans_total").increment(1);
-        let subject = &request.subject;
-        let mut session = shared.engine.session(subject, &request.session);
-        FixedNames::set(&mut session, &request.names);
-        let parsed = Parsed::new(&session, sql_text(&request)?)?;
-        let (unbound, pins) = shared
-            .resolve(&mut session, subject, parsed.clone(), request.pins.as_deref())
-            .await?;
-        let compute = shared.engine.compute.clone();
-        let bound = unbound.bind(&session, request.parameters.as_ref()).await?;
-        // The optimizer puts values in the place of functions.
-        let repeatable = is_repeatable(&session, Some(&parsed.statement), bound.unbound_plan())?;
-        let statement = Statement::repeated(session, bound, pins, compute)?;
-        Ok(statement.repeatable(repeatable))
+        let Some(key) = Key::new(&request).filter(|_| !shared.plans.is_off()) else {
+            return Ok(plan_anew(&shared, &request, None).await?.0);
+        };
+        if let Some(Kept::Template(template)) = shared.plans.get(&key)
+            && template.is_current(&shared.catalog, &request).await
+        {
+            shared.plans.hit();
+            return template.bind(request.parameters.as_ref()).await;
+        }
+        if request.parameters.is_none()
+            && let Some(statement) = plan_without_literals(&shared, &request).await?
+        {
+            return Ok(statement);
+        }
+        shared.plans.miss();
+        let (statement, template) = plan_anew(&shared, &request, None).await?;
+        if let Some(template) = template {
+            shared.plans.insert(key, Kept::Template(Arc::new(template)));
+        }
+        Ok(statement)
     }
     .boxed()
+}
+
+/// Plans a text by the template that it shares with all texts that have other literals; none if its literals matter, or nothing
+/// can be made of it, and then the text itself says why.
+async fn plan_without_literals(shared: &Arc<Shared>, request: &PlanRequest) -> Result<Option<Statement>> {
+    let Some(sql) = request.query.sql() else {
+        return Ok(None);
+    };
+    let Some(lifted) = literals::lift(&parse::tokens(shared.engine.base(), sql)?) else {
+        return Ok(None);
+    };
+    let key = Key::without_literals(lifted.key, request);
+    match shared.plans.get(&key) {
+        Some(Kept::LiteralsMatter) => return Ok(None),
+        Some(Kept::Template(template)) if template.is_current(&shared.catalog, request).await => {
+            shared.plans.hit();
+            return template.bind(Some(&lifted.values)).await.map(Some);
+        }
+        // A plan at other heads than the current ones is not kept.
+        Some(Kept::Template(_)) | None if request.pins.is_some() => return Ok(None),
+        Some(Kept::Template(_)) | None => {}
+    }
+    let with_parameters = PlanRequest {
+        parameters: Some(lifted.values.clone()),
+        ..request.clone()
+    };
+    match plan_anew(shared, &with_parameters, Some(lifted.tokens)).await {
+        Ok((statement, Some(template))) if template.takes(&lifted.values, literals::fits) => {
+            shared.plans.miss();
+            shared.plans.insert(key, Kept::Template(Arc::new(template)));
+            Ok(Some(statement))
+        }
+        _ => {
+            shared.plans.insert(key, Kept::LiteralsMatter);
+            Ok(None)
+        }
+    }
+}
+
+/// Plans a statement, with other tokens than those of its text if there are some, and gives its template if it can have one.
+async fn plan_anew(
+    shared: &Arc<Shared>,
+    request: &PlanRequest,
+    tokens: Option<Vec<TokenWithSpan>>,
+) -> Result<(Statement, Option<Template>)> {
+    metrics::counter!("jetway_plans_total").increment(1);
+    let (subject, compute) = (&request.subject, shared.engine.compute.clone());
+    let mut session = shared.engine.session(subject, &request.session);
+    FixedNames::set(&mut session, &request.names);
+    let sql = sql_text(request)?;
+    let parsed = match tokens {
+        Some(tokens) => Parsed::of_tokens(&session, tokens, sql)?,
+        None => Parsed::new(&session, sql)?,
+    };
+    let (unbound, resolved) = shared
+        .resolve_names(&mut session, subject, parsed.clone(), request.pins.as_deref())
+        .await?;
+    let bound = unbound.bind(&session, request.parameters.as_ref()).await?;
+    // The optimizer puts values in the place of functions.
+    let repeatable = is_repeatable(&session, Some(&parsed.statement), bound.unbound_plan())?;
+    let Resolved { pins, lookups } = resolved;
+    let lookups = lookups.filter(|_| repeatable && request.pins.is_none());
+    let (session, template) = match lookups {
+        Some(lookups) => {
+            let (session, is_own) = shared.engine.planned(session);
+            let depends = (lookups, pins.clone());
+            let template = Template::new((Arc::clone(&session), is_own), unbound, depends, compute.clone());
+            (session, Some(template))
+        }
+        None => (Arc::new(session), None),
+    };
+    let statement = Statement::repeated(session, bound, pins, compute)?;
+    Ok((statement.repeatable(repeatable), template))
 }
 
 fn prepare(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<Prepared>> {

@@ -1,12 +1,13 @@
 //! From the names in a statement to pinned datasets.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::Statement as SqlStatement;
+use jetway_odf::identity::DatasetId;
 
 use crate::describe::Descriptions;
 use crate::functions::{self, Call, nearest};
@@ -38,11 +39,30 @@ pub(crate) struct Resolver<'a> {
     pub(crate) subject: &'a Subject,
     pub(crate) system: &'a [Arc<dyn SystemTableSource>],
     pub(crate) pins: Option<&'a [Pin]>,
+    /// Names that were looked up so far; none once something was asked that the names do not tell.
+    pub(crate) lookups: Mutex<Option<Vec<Lookup>>>,
+}
+
+/// A name that a statement looked up, and what it meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lookup {
+    /// The name within the schema of the session.
+    pub(crate) name: TableName,
+    pub(crate) id: DatasetId,
+}
+
+/// What a statement reads.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// In the order of identity.
+    pub(crate) pins: Vec<Pin>,
+    /// All that its meaning depends on; none if it depends on more than names and their datasets.
+    pub(crate) lookups: Option<Vec<Lookup>>,
 }
 
 impl Resolver<'_> {
-    /// Registers every dataset that a statement names with its session; gives their pins, in the order of identity.
-    pub(crate) async fn register(&self, session: &mut SessionState, statement: &SqlStatement) -> Result<Vec<Pin>> {
+    /// Registers every dataset that a statement names with its session.
+    pub(crate) async fn register(&self, session: &mut SessionState, statement: &SqlStatement) -> Result<Resolved> {
         let default = session.config_options().catalog.default_schema.clone();
         let schema = self.schema(&default);
         let mut pins = Pins::default();
@@ -57,7 +77,13 @@ impl Resolver<'_> {
         let references = session.resolve_table_references(statement)?;
         self.register_tables(session, Some(statement), references, &mut pins)
             .await?;
-        Ok(pins.into_list())
+        let pins = pins.into_list();
+        // Every dataset must have been found by a name that can be looked up again.
+        let lookups = self.lookups().take().filter(|lookups| {
+            let is_known = |pin: &Pin| lookups.iter().any(|lookup| lookup.id == pin.dataset);
+            pins.iter().all(is_known)
+        });
+        Ok(Resolved { pins, lookups })
     }
 
     /// Registers the tables of some names with a session, in the place of all others. Errors tell where in the statement a name
@@ -84,6 +110,7 @@ impl Resolver<'_> {
                 .is_some_and(|schema| schema.eq_ignore_ascii_case(INFORMATION_SCHEMA))
             {
                 lists_tables = true;
+                self.depends_on_more();
                 continue;
             }
             if reference
@@ -92,6 +119,7 @@ impl Resolver<'_> {
                 .is_some_and(|schema| schema.eq_ignore_ascii_case(SYSTEM_SCHEMA))
                 && !is_function(session, &reference)
             {
+                self.depends_on_more();
                 let table = self.system_table(reference.table());
                 let table = table.map_err(|error| located(error, &reference))?;
                 tables.insert_system(reference.schema().unwrap_or(&default), table);
@@ -126,6 +154,15 @@ impl Resolver<'_> {
     /// The schema in which names without one are looked up; the subject's own account is where that happens anyhow.
     fn schema<'s>(&self, default: &'s str) -> Option<&'s str> {
         (default != self.subject.name().as_str()).then_some(default)
+    }
+
+    fn lookups(&self) -> MutexGuard<'_, Option<Vec<Lookup>>> {
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the statement means depends on something else than the datasets that it names.
+    fn depends_on_more(&self) {
+        *self.lookups() = None;
     }
 
     /// A table that the node itself makes up.
@@ -175,9 +212,17 @@ impl Resolver<'_> {
         };
         let mut dataset = match found {
             Ok(dataset) => dataset,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.with_suggestion(name, error).await),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // It may be there at another time, and then mean something else than what is taken now.
+                self.depends_on_more();
+                return Err(self.with_suggestion(name, error).await);
+            }
             Err(error) => return Err(error),
         };
+        if let Some(lookups) = self.lookups().as_mut() {
+            let (name, id) = (name.clone(), dataset.id);
+            lookups.push(Lookup { name, id });
+        }
         if let Some(pins) = self.pins {
             let pin = pins.iter().find(|pin| pin.dataset == dataset.id).ok_or_else(|| {
                 Error::new(

@@ -37,6 +37,8 @@ const NAMED_CONSUMERS: usize = 5;
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     base: SessionState,
+    /// The state for plans that have their tables, see [`Self::planned`].
+    planned: Arc<SessionState>,
     pub(crate) compute: Compute,
     /// What is known about the columns of slices.
     pub(crate) statistics: Arc<KnownStatistics>,
@@ -93,8 +95,11 @@ impl Engine {
             .with_default_features()
             .build();
         let base = functions::set_up(base)?;
+        let mut planned = base.clone();
+        planned.mark_start_execution();
         Ok(Self {
             base,
+            planned: Arc::new(planned),
             compute,
             statistics,
             memory_limit: options.memory_limit,
@@ -120,6 +125,21 @@ impl Engine {
         // What `now()` means in all of the statement.
         state.mark_start_execution();
         state
+    }
+
+    /// A state in which a plan of [`Self::session`] runs as it does in its own, if it says the same at any time: names and functions
+    /// are in the plan already. True if it is one of its own all the same.
+    pub(crate) fn planned(&self, session: SessionState) -> (Arc<SessionState>, bool) {
+        let differs = session.config_options().execution.time_zone != self.base.config_options().execution.time_zone;
+        match differs {
+            true => (Arc::new(session), true),
+            false => (Arc::clone(&self.planned), false),
+        }
+    }
+
+    /// The state of which those of statements are made.
+    pub(crate) fn base(&self) -> &SessionState {
+        &self.base
     }
 
     /// A state for the SQL of a source: no tables but those that are registered with it, and one partition, so that rows

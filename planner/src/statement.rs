@@ -1,5 +1,6 @@
 //! A planned statement: its schema and the heads that it reads, ready to run.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin as StdPin;
 use std::sync::Arc;
@@ -81,8 +82,8 @@ impl fmt::Debug for BatchStream {
 /// A planned statement: parsed, resolved and typed, but not run.
 #[derive(Clone)]
 pub struct Statement {
-    session: SessionState,
-    plan: LogicalPlan,
+    session: Arc<SessionState>,
+    plan: Arc<LogicalPlan>,
     schema: SchemaRef,
     pins: Vec<Pin>,
     repeatable: bool,
@@ -92,11 +93,16 @@ pub struct Statement {
 }
 
 impl Statement {
-    pub(crate) fn new(session: SessionState, plan: LogicalPlan, pins: Vec<Pin>, compute: Compute) -> Self {
+    pub(crate) fn new(
+        session: impl Into<Arc<SessionState>>,
+        plan: LogicalPlan,
+        pins: Vec<Pin>,
+        compute: Compute,
+    ) -> Self {
         let schema = Arc::new(plan.schema().as_arrow().clone());
         Self {
-            session,
-            plan,
+            session: session.into(),
+            plan: Arc::new(plan),
             schema,
             pins,
             repeatable: false,
@@ -111,13 +117,20 @@ impl Statement {
         self
     }
 
+    /// The same statement with a schema that may have more nulls than the plan.
+    pub(crate) fn declared(mut self, schema: SchemaRef) -> Self {
+        self.schema = schema;
+        self
+    }
+
     /// A statement that runs for rows of parameters, one after the other. Its schema is the same for all values.
     pub(crate) fn repeated(
-        session: SessionState,
+        session: impl Into<Arc<SessionState>>,
         repeated: Repeated,
         pins: Vec<Pin>,
         compute: Compute,
     ) -> Result<Self> {
+        let session = session.into();
         let plan = repeated.plan(&session, 0)?;
         let mut statement = Self::new(session, plan, pins, compute);
         // With this value, a column may hold no nulls, with another it may.
@@ -146,7 +159,7 @@ impl Statement {
 
     /// Whether its rows come in an order that the statement asks for.
     pub fn is_ordered(&self) -> bool {
-        let mut plan = &self.plan;
+        let mut plan = self.plan.as_ref();
         if self.repeated.is_some() {
             return false;
         }
@@ -167,21 +180,21 @@ impl Statement {
         session.config_mut().options_mut().execution.target_partitions = 1;
         // Streams that are interleaved come as they are ready.
         session.config_mut().options_mut().optimizer.prefer_existing_union = true;
-        self.session = session;
+        self.session = Arc::new(session);
         self
     }
 
     /// The same statement without its first `skip` rows, and with `fetch` rows after those.
     pub(crate) fn limited(mut self, skip: u64, fetch: Option<u64>) -> Result<Self> {
         let is_query = !matches!(
-            &self.plan,
+            self.plan.as_ref(),
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
         );
         if is_query && (skip > 0 || fetch.is_some()) {
             let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
             let plan = LogicalPlanBuilder::from(LogicalPlan::clone(&self.plan));
             let plan = plan.limit(count(skip), fetch.map(count))?.build()?;
-            self.plan = self.session.optimize(&plan)?;
+            self.plan = Arc::new(self.session.optimize(&plan)?);
         }
         Ok(self)
     }
@@ -209,12 +222,12 @@ impl Statement {
     /// As [`Self::execute`].
     pub async fn execute_as(&self, usage: &Usage) -> Result<BatchStream> {
         let Some(repeated) = self.repeated.clone() else {
-            return self.run(self.plan.clone(), usage).await;
+            return self.run(Arc::clone(&self.plan), usage).await;
         };
-        let (session, usage) = (self.session.clone(), usage.clone());
+        let (session, usage) = (Arc::clone(&self.session), usage.clone());
         let (schema, declared) = (self.schema(), self.schema());
         let runs = stream::iter(0..repeated.rows()).then(move |row| {
-            let (session, usage, repeated) = (session.clone(), usage.clone(), Arc::clone(&repeated));
+            let (session, usage, repeated) = (Arc::clone(&session), usage.clone(), Arc::clone(&repeated));
             async move {
                 let batches = start(&session, &repeated.plan(&session, row)?, &usage).await?;
                 Ok::<_, Error>(batches.map_err(Error::from))
@@ -224,8 +237,8 @@ impl Statement {
         Ok(BatchStream::new(schema, self.compute.run_ahead(batches)))
     }
 
-    async fn run(&self, plan: LogicalPlan, usage: &Usage) -> Result<BatchStream> {
-        let (session, usage) = (self.session.clone(), usage.clone());
+    async fn run(&self, plan: Arc<LogicalPlan>, usage: &Usage) -> Result<BatchStream> {
+        let (session, usage) = (Arc::clone(&self.session), usage.clone());
         let (schema, declared) = (self.schema(), self.schema());
         // Planning opens no slice, but it computes; and what a plan spawns has to run where it was started.
         let compute = match self.is_light() {
@@ -255,14 +268,19 @@ async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Res
         physical = in_order::in_order(physical)?;
     }
     usage.follow(&physical);
-    let mut context = TaskContext::from(session);
-    if let Some(budget) = session.config().get_extension::<Budget>() {
-        context = context.with_runtime(budget.runtime(session.runtime_env(), usage)?);
-    }
+    let runtime = match session.config().get_extension::<Budget>() {
+        Some(budget) => budget.runtime(session.runtime_env(), usage)?,
+        None => Arc::clone(session.runtime_env()),
+    };
+    let (id, config) = (session.session_id().to_owned(), session.config().clone());
+    // Functions are looked up by name in plans that come from elsewhere only.
+    let none = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+    let context = TaskContext::new(None, id, config, none.0, none.1, none.2, none.3, runtime);
+    let context = Arc::new(context);
     if let LogicalPlan::Analyze(told) = plan {
-        return explain::analyze(session, told, physical, Arc::new(context)).await;
+        return explain::analyze(session, told, physical, context).await;
     }
-    Ok(execute_stream(physical, Arc::new(context))?)
+    Ok(execute_stream(physical, context)?)
 }
 
 /// Lets joins give way now and then. They make many rows of few, and whoever reads them in a loop would keep its thread, so that
@@ -283,7 +301,7 @@ fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
 }
 
 /// A schema with nulls where the other one has them as well.
-fn with_nulls_of(schema: &Schema, other: &Schema) -> Schema {
+pub(crate) fn with_nulls_of(schema: &Schema, other: &Schema) -> Schema {
     let fields = schema.fields().iter().enumerate().map(|(index, field)| {
         let nullable = other.fields().get(index).is_some_and(|other| other.is_nullable());
         field.as_ref().clone().with_nullable(field.is_nullable() || nullable)

@@ -64,6 +64,19 @@ fn describe() {
         "jetway_queries_refused_total",
         "Statements that were refused because the node was busy"
     );
+    for (counter, meaning) in [
+        ("jetway_plan_cache_hits_total", "Statements whose plan was kept"),
+        (
+            "jetway_plan_cache_misses_total",
+            "Statements that were planned, though their plans can be kept",
+        ),
+        (
+            "jetway_plan_cache_evictions_total",
+            "Plans that were dropped because others took their place",
+        ),
+    ] {
+        ::metrics::describe_counter!(counter, meaning);
+    }
     ::metrics::describe_gauge!("process_resident_memory_bytes", "Memory that the process has in RAM");
     ::metrics::describe_gauge!(
         "process_resident_memory_peak_bytes",

@@ -12,7 +12,7 @@ use jetway_flight::{
     AdmissionOptions, FlightGateway, FlightOptions, Queries, Spool, SpoolOptions, TicketKey, WebOrigins,
 };
 use jetway_odf::proof::NodeIdentity;
-use jetway_planner::{DatasetCatalog, Planner, PlannerOptions};
+use jetway_planner::{DatasetCatalog, PlanCacheOptions, Planner, PlannerOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -243,6 +243,10 @@ pub(crate) fn planner_options(config: &Config) -> PlannerOptions {
             .map_or_else(|| PlannerOptions::default().large_ingests, |count| count.get()),
         spill_dir: config.query.spill_dir.clone(),
         parallelism: config.query.parallelism.map_or(cores, |count| count.get()),
+        plan_cache: PlanCacheOptions {
+            plans: config.query.cached_plans.get(),
+            memory: usize::try_from(config.query.cached_plans_memory.bytes()).unwrap_or(usize::MAX),
+        },
         ..PlannerOptions::default()
     }
 }

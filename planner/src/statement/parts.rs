@@ -34,7 +34,7 @@ impl Statement {
             return Ok(None);
         };
         let filters = filters(scan);
-        let size = table.scan_size(&self.session, scan.projection.as_ref(), &filters);
+        let size = table.scan_size(self.session.as_ref(), scan.projection.as_ref(), &filters);
         Ok(Some(size.await?))
     }
 
@@ -47,7 +47,7 @@ impl Statement {
         let Some((scan, table)) = self.only_scan() else {
             return Ok(None);
         };
-        Ok(Some(table.parts(&self.session, &filters(scan), count).await?))
+        Ok(Some(table.parts(self.session.as_ref(), &filters(scan), count).await?))
     }
 
     /// Starts running for the rows of one part. See [`Self::execute`].
@@ -69,7 +69,7 @@ impl Statement {
                 "the statement cannot be read in parts; run it again for a new ticket",
             ));
         }
-        let plan = self.plan.clone().transform_down(|node| match node {
+        let plan = self.plan.as_ref().clone().transform_down(|node| match node {
             LogicalPlan::TableScan(mut scan) => {
                 let provider = source_as_provider(&scan.source)?;
                 let Some(table) = dataset(provider.as_ref()) else {
@@ -80,12 +80,12 @@ impl Statement {
             }
             other => Ok(Transformed::no(other)),
         });
-        self.run(plan.data()?, usage).await
+        self.run(Arc::new(plan.data()?), usage).await
     }
 
     /// The one scan of a statement that only filters and computes, row by row.
     fn only_scan(&self) -> Option<(&TableScan, DatasetTable)> {
-        let mut plan = &self.plan;
+        let mut plan = self.plan.as_ref();
         while self.repeatable && self.repeated.is_none() {
             plan = match plan {
                 LogicalPlan::Projection(node) if node.expr.iter().all(is_plain) => &node.input,

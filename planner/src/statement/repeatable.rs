@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ops::ControlFlow;
 
+use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::source_as_provider;
 use datafusion::execution::session_state::SessionState;
@@ -33,8 +34,15 @@ pub(crate) fn is_repeatable(
             LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_) => false,
             LogicalPlan::TableScan(scan) => {
                 let provider = source_as_provider(&scan.source)?;
-                let provider: &dyn Any = provider.as_ref();
-                provider.is::<DatasetTable>()
+                match provider.get_logical_plan() {
+                    // What a table function gives.
+                    Some(plan) => is_repeatable(session, None, &plan)
+                        .map_err(|error| DataFusionError::External(Box::new(error)))?,
+                    None => {
+                        let provider: &dyn Any = provider.as_ref();
+                        provider.is::<DatasetTable>()
+                    }
+                }
             }
             _ => true,
         };

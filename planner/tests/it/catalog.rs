@@ -1,6 +1,6 @@
 //! The smallest catalog there is: names in a map, datasets in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
@@ -21,9 +21,27 @@ pub(crate) struct TestCatalog {
     repository: Repository,
     names: Mutex<BTreeMap<String, DatasetAlias>>,
     ids: Mutex<BTreeMap<String, DatasetId>>,
+    /// Accounts that may read nothing.
+    denied: Mutex<BTreeSet<String>>,
 }
 
 impl TestCatalog {
+    /// Takes the permission to read from an account, or gives it back.
+    pub(crate) fn deny(&self, account: &str, denied: bool) {
+        let mut accounts = self.denied.lock().unwrap();
+        match denied {
+            true => accounts.insert(account.to_owned()),
+            false => accounts.remove(account),
+        };
+    }
+
+    fn check(&self, subject: &Subject) -> Result<()> {
+        match self.denied.lock().unwrap().contains(subject.name().as_str()) {
+            true => Err(Error::new(ErrorKind::PermissionDenied, "you may not read this dataset")),
+            false => Ok(()),
+        }
+    }
+
     async fn pinned(&self, key: &str) -> Result<PinnedDataset> {
         let missing = || Error::new(ErrorKind::NotFound, format!("there is no dataset {key}"));
         let id = *self.ids.lock().unwrap().get(key).ok_or_else(missing)?;
@@ -46,11 +64,13 @@ impl DatasetCatalog for TestCatalog {
         let TableName::Alias(alias) = name else {
             return Err(Error::new(ErrorKind::NotFound, "not an alias"));
         };
+        self.check(subject)?;
         let account = alias.account.as_ref().unwrap_or_else(|| subject.name());
         self.pinned(&format!("{account}/{}", alias.name).to_lowercase()).await
     }
 
-    async fn resolve_id(&self, _: &Subject, id: &DatasetId, _: Access) -> Result<PinnedDataset> {
+    async fn resolve_id(&self, subject: &Subject, id: &DatasetId, _: Access) -> Result<PinnedDataset> {
+        self.check(subject)?;
         let key = self
             .ids
             .lock()
@@ -160,6 +180,7 @@ impl Fixture {
             repository,
             names: Mutex::default(),
             ids: Mutex::default(),
+            denied: Mutex::default(),
         });
         let planner = Planner::new(
             Arc::clone(&catalog) as Arc<dyn DatasetCatalog>,

@@ -11,6 +11,7 @@ mod insert;
 mod merge;
 mod parameters;
 mod parts;
+mod plan_cache;
 mod query;
 mod rewrite;
 mod sources;

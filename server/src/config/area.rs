@@ -224,6 +224,10 @@ area! {
         pub max_result_bytes: Option<ByteSize> = None,
         /// How many queries that have ended system.queries shows.
         pub history: Count = Count::of(1000),
+        /// How many plans are kept for statements that come again.
+        pub cached_plans: Count = Count::of(1000),
+        /// Memory for these plans. None are kept if it is zero.
+        pub cached_plans_memory: ByteSize = ByteSize::from_mib(64),
         /// How many cores one statement uses. Unless set, all of them.
         pub parallelism: Option<Count> = None,
     }
