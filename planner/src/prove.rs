@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use jetway_odf::chain::walk_back;
-use jetway_odf::identity::Multihash;
+use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::proof::{
     DataFormat, DatasetState, Document, Fault, Include, NodeIdentity, OutputHasher, QueryDialect, QueryInput,
     RowWriter, SchemaFormat, UNLIMITED, schema_json,
@@ -36,6 +36,12 @@ pub struct Asked {
     statement: Statement,
     input: QueryInput,
     schema: Option<(Value, SchemaFormat)>,
+}
+
+/// What names in a question mean, and at which blocks.
+struct Fixed {
+    names: Vec<(TableName, DatasetId)>,
+    pins: Vec<Pin>,
 }
 
 /// An answer.
@@ -71,7 +77,7 @@ impl Planner {
         let mut request = PlanRequest::sql(subject, input.query.clone());
         if let Some(datasets) = &input.datasets {
             match self.fix(subject, datasets).await? {
-                Ok((names, pins)) => (request.names, request.pins) = (names, Some(pins)),
+                Ok(Fixed { names, pins }) => (request.names, request.pins) = (names, Some(pins)),
                 Err(fault) => return Ok(Err(fault)),
             }
         }
@@ -148,7 +154,7 @@ impl Planner {
         &self,
         subject: &Subject,
         datasets: &[DatasetState],
-    ) -> Result<Result<(Vec<(TableName, jetway_odf::identity::DatasetId)>, Vec<Pin>), Fault>> {
+    ) -> Result<Result<Fixed, Fault>> {
         let (mut names, mut pins) = (Vec::new(), Vec::<Pin>::new());
         for state in datasets {
             let found = self.catalog().resolve_id(subject, &state.id, Access::Read).await;
@@ -179,7 +185,7 @@ impl Planner {
                 head,
             });
         }
-        Ok(Ok((names, pins)))
+        Ok(Ok(Fixed { names, pins }))
     }
 
     /// Checks a proof: its hashes and its signature, and that the question still has the same answer at the blocks that it
