@@ -150,11 +150,7 @@ impl Planner {
     }
 
     /// What names in a question mean, and at which blocks.
-    async fn fix(
-        &self,
-        subject: &Subject,
-        datasets: &[DatasetState],
-    ) -> Result<Result<Fixed, Fault>> {
+    async fn fix(&self, subject: &Subject, datasets: &[DatasetState]) -> Result<Result<Fixed, Fault>> {
         let (mut names, mut pins) = (Vec::new(), Vec::<Pin>::new());
         for state in datasets {
             let found = self.catalog().resolve_id(subject, &state.id, Access::Read).await;

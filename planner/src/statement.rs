@@ -177,9 +177,12 @@ impl Statement {
     /// The same statement, whose rows come in the same order whenever it runs at the same heads, because one thread makes them.
     pub(crate) fn in_order(mut self) -> Self {
         let mut session = SessionState::clone(&self.session);
-        session.config_mut().options_mut().execution.target_partitions = 1;
+        let settings = session.config_mut().options_mut();
+        settings.execution.target_partitions = 1;
         // Streams that are interleaved come as they are ready.
-        session.config_mut().options_mut().optimizer.prefer_existing_union = true;
+        settings.optimizer.prefer_existing_union = true;
+        // What is known about sizes may be more the next time.
+        settings.optimizer.join_reordering = false;
         self.session = Arc::new(session);
         self
     }
