@@ -119,3 +119,17 @@ def test_headers_do_the_same_for_every_call(node: Node):
     arguments |= {"username": ADMIN, "password": PASSWORD}
     with dbapi.connect(node.uri, db_kwargs=arguments, autocommit=True) as connection:
         assert one(connection, "SELECT arrow_typeof(now())") == 'Timestamp(ns, "Europe/Paris")'
+
+
+def test_sessions_are_listed_for_their_account(node: Node, session: dbapi.Connection):
+    session.adbc_connection.set_options(**{f"{OPTION}time_zone": "Asia/Tokyo"})
+    node.create_account("curious", "curious has a long password")
+    mine = "SELECT count(*) FROM system.sessions WHERE account = 'admin' AND options LIKE '%time_zone=Asia/Tokyo%' AND expires_at > now()"
+    assert one(session, mine) > 0
+    with node.connect("curious", "curious has a long password") as other:
+        assert one(other, "SELECT count(*) FROM system.sessions WHERE account <> 'curious'") == 0
+
+
+def test_kept_answers_are_listed_for_their_account(node: Node, session: dbapi.Connection):
+    assert one(session, "SELECT 20 + 2 AS n, 'kept' AS text FROM generate_series(1, 3)") == 22
+    assert one(session, "SELECT count(*) FROM system.spool WHERE account = 'admin' AND is_complete AND rows > 0") > 0

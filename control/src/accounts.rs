@@ -26,8 +26,11 @@ use throttle::Throttle;
 /// Name of the account that the first start makes.
 pub const ADMIN: &str = "admin";
 
-/// Names that SQL uses for the node's own schemas.
-const RESERVED: [&str; 2] = [jetway_planner::SYSTEM_SCHEMA, "information-schema"];
+/// What those go by who have no account.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+
+/// Names that SQL uses for the node's own schemas, and the name of nobody.
+const RESERVED: [&str; 3] = [jetway_planner::SYSTEM_SCHEMA, "information-schema", ANONYMOUS];
 
 /// An account. Its password is known as a hash only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -146,7 +149,7 @@ impl Accounts {
         {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "this name is a schema of the node itself in SQL; choose another",
+                "this name stands for something else on every node; choose another",
             )
             .with_context("account", &name));
         }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use jetway_planner::Subject;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::accounts::Accounts;
+use crate::accounts::{ANONYMOUS, Accounts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tokens::{AccessTokens, LoginTokens};
 
@@ -28,6 +28,7 @@ pub struct Authentication {
     accounts: Accounts,
     access_tokens: AccessTokens,
     login_tokens: LoginTokens,
+    anonymous: Option<Subject>,
 }
 
 impl Authentication {
@@ -38,7 +39,28 @@ impl Authentication {
             accounts,
             access_tokens,
             login_tokens,
+            anonymous: None,
         }
+    }
+
+    /// The same, but those without credentials are let in as nobody in particular.
+    ///
+    /// # Errors
+    /// Never, unless the name of nobody is no legal one.
+    pub fn with_anonymous(self) -> Result<Self> {
+        let name = ANONYMOUS.parse().map_err(|error: jetway_odf::Error| {
+            Error::new(ErrorKind::Internal, "the name of those without an account is not legal").with_source(error)
+        })?;
+        Ok(Self {
+            anonymous: Some(Subject::anonymous(name)),
+            ..self
+        })
+    }
+
+    /// Who calls without credentials; none if nobody may.
+    #[must_use]
+    pub fn anonymous(&self) -> Option<Subject> {
+        self.anonymous.clone()
     }
 
     /// Checks a name and a password. An access token of the account is taken for its password too, for tools that know

@@ -26,6 +26,6 @@ pub use authentication::{Authentication, Login};
 pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use node_key::NodeKey;
-pub use registry::{RegisteredDataset, StorageCatalog};
+pub use registry::{PublicAccounts, RegisteredDataset, StorageCatalog};
 pub use signing_key::{open_signing_key, parse_signing_key, signing_key_path};
 pub use tokens::{AccessToken, AccessTokens, LoginTokens};

@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 
 mod index;
 mod kind;
+mod public;
 mod push;
 mod repositories;
 
@@ -26,6 +27,7 @@ mod repositories;
 mod tests;
 
 use index::{Entry, Index, Reservation};
+pub use public::PublicAccounts;
 use repositories::Repositories;
 
 /// How long a listing of the repository, and the name of a dataset, count as fresh.
@@ -41,12 +43,14 @@ const NAME_AGE: Duration = Duration::from_secs(60);
 const CONCURRENT_READS: usize = 16;
 
 /// The datasets of one repository, or of one for roots and one for derivatives. Every account may read all of them; writing needs the owner or an admin.
+/// Who has no account reads those of public accounts only.
 ///
 /// Names are reserved in this process while a dataset is being made. When two processes make a dataset of the same name
 /// at the same moment, both datasets exist, one of them keeps the name in each process, and both are found by DID.
 #[derive(Debug)]
 pub struct StorageCatalog {
     names: Arc<Names>,
+    public: PublicAccounts,
     /// When the repository was last listed; held while it is.
     listed_at: Mutex<Option<Instant>>,
     /// Held while names are read again in the background.
@@ -73,9 +77,31 @@ impl StorageCatalog {
                 default_account,
                 index: Index::default(),
             }),
+            public: PublicAccounts::default(),
             listed_at: Mutex::new(None),
             reading: Arc::default(),
         }
+    }
+
+    /// The same datasets, of which those of some accounts are public.
+    #[must_use]
+    pub fn with_public(self, public: PublicAccounts) -> Self {
+        Self { public, ..self }
+    }
+
+    /// Whether the subject may know of a dataset of that name.
+    fn may_see(&self, subject: &Subject, alias: &DatasetAlias) -> bool {
+        !subject.is_anonymous() || alias.account.as_ref().is_some_and(|account| self.public.includes(account))
+    }
+
+    /// A dataset that was found, if the subject may use it in that way.
+    fn allowed(&self, subject: &Subject, dataset: Option<PinnedDataset>, access: Access) -> Result<PinnedDataset> {
+        let dataset = dataset.filter(|dataset| self.may_see(subject, &dataset.alias)).ok_or_else(not_found)?;
+        allow(subject, &dataset.alias, access)?;
+        if access == Access::Write {
+            dataset.storage.repository().check_writable()?;
+        }
+        Ok(dataset)
     }
 
     /// Finds out whether storage answers.
@@ -90,7 +116,7 @@ impl StorageCatalog {
     ///
     /// # Errors
     /// When storage does not answer.
-    pub async fn registered(&self, _subject: &Subject) -> Result<Vec<RegisteredDataset>> {
+    pub async fn registered(&self, subject: &Subject) -> Result<Vec<RegisteredDataset>> {
         let ids = self.names.repositories.list_with_damaged().await?;
         let aliases = stream::iter(ids)
             .map(async |id| {
@@ -99,6 +125,7 @@ impl StorageCatalog {
             })
             .buffered(CONCURRENT_READS);
         let mut found: Vec<RegisteredDataset> = aliases.try_collect().await?;
+        found.retain(|dataset| self.may_see(subject, &dataset.alias));
         found.sort_by(|a, b| (&a.alias, a.id).cmp(&(&b.alias, b.id)));
         Ok(found)
     }
@@ -237,28 +264,22 @@ impl DatasetCatalog for StorageCatalog {
             TableName::Alias(alias) => with_account(alias.clone(), subject.name()),
         };
         let found = self.by_alias(&alias).await?;
-        let dataset = found.ok_or_else(|| not_found().with_context("dataset", alias.to_string()))?;
-        allow(subject, &dataset.alias, access)?;
-        if access == Access::Write {
-            dataset.storage.repository().check_writable()?;
-        }
-        Ok(dataset)
+        let dataset = self.allowed(subject, found, access);
+        dataset.map_err(|error| about(error, &alias))
     }
 
     async fn resolve_id(&self, subject: &Subject, id: &DatasetId, access: Access) -> Result<PinnedDataset> {
         let found = self.by_id(id).await?;
-        let dataset = found.ok_or_else(|| not_found().with_context("dataset", id.to_string()))?;
-        allow(subject, &dataset.alias, access)?;
-        if access == Access::Write {
-            dataset.storage.repository().check_writable()?;
-        }
-        Ok(dataset)
+        let dataset = self.allowed(subject, found, access);
+        dataset.map_err(|error| about(error, id))
     }
 
-    fn list<'a>(&'a self, _subject: &'a Subject) -> BoxStream<'a, Result<PinnedDataset>> {
+    fn list<'a>(&'a self, subject: &'a Subject) -> BoxStream<'a, Result<PinnedDataset>> {
         stream::once(async {
             self.refresh().await?;
-            Ok::<_, Error>(stream::iter(self.names.index.all()).map(Ok::<_, Error>))
+            let mut entries = self.names.index.all();
+            entries.retain(|entry| self.may_see(subject, &entry.alias));
+            Ok::<_, Error>(stream::iter(entries).map(Ok::<_, Error>))
         })
         .try_flatten()
         .map_ok(async |entry| readable(&entry, self.pin(&entry).await))
@@ -267,10 +288,11 @@ impl DatasetCatalog for StorageCatalog {
         .boxed()
     }
 
-    async fn names(&self, _subject: &Subject, account: Option<&AccountName>) -> Result<Vec<DatasetEntry>> {
+    async fn names(&self, subject: &Subject, account: Option<&AccountName>) -> Result<Vec<DatasetEntry>> {
         self.refresh().await?;
         let mut entries = self.names.index.all();
         entries.retain(|entry| account.is_none() || entry.alias.account.as_ref() == account);
+        entries.retain(|entry| self.may_see(subject, &entry.alias));
         let named = stream::iter(entries)
             .map(async |entry| {
                 let kind = self.names.kind(&entry).await?;
@@ -287,7 +309,11 @@ impl DatasetCatalog for StorageCatalog {
     async fn accounts(&self, subject: &Subject) -> Result<Vec<String>> {
         self.refresh().await?;
         let mut names = self.names.index.accounts();
-        names.insert(subject.name().clone());
+        if subject.is_anonymous() {
+            names.retain(|name| self.public.includes(name));
+        } else {
+            names.insert(subject.name().clone());
+        }
         Ok(names.into_iter().map(|name| name.to_string()).collect())
     }
 
@@ -510,6 +536,9 @@ pub(crate) fn allow_creation(subject: &Subject, alias: &DatasetAlias) -> Result<
     if owns(subject, alias) {
         return Ok(());
     }
+    if subject.is_anonymous() {
+        return Err(log_in());
+    }
     Err(Error::new(
         ErrorKind::PermissionDenied,
         "you can make datasets in your own account only; leave the account out, or ask an administrator",
@@ -523,6 +552,7 @@ pub(crate) fn allow(subject: &Subject, alias: &DatasetAlias, access: Access) -> 
     match access {
         Access::Read => Ok(()),
         Access::Write if owns(subject, alias) => Ok(()),
+        Access::Write if subject.is_anonymous() => Err(log_in()),
         Access::Write => Err(Error::new(
             ErrorKind::PermissionDenied,
             "you may read this dataset but not write to it; ask its owner or an administrator",
@@ -532,8 +562,23 @@ pub(crate) fn allow(subject: &Subject, alias: &DatasetAlias, access: Access) -> 
     }
 }
 
+fn log_in() -> Error {
+    Error::new(
+        ErrorKind::PermissionDenied,
+        "without an account you may only read: log in with a user name and password, or an access token",
+    )
+}
+
 fn owns(subject: &Subject, alias: &DatasetAlias) -> bool {
-    subject.is_admin() || alias.account.as_ref() == Some(subject.name())
+    subject.is_admin() || !subject.is_anonymous() && alias.account.as_ref() == Some(subject.name())
+}
+
+/// Says of a dataset that cannot be told of which name was asked for.
+fn about(error: Error, name: &impl ToString) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => error.with_context("dataset", name.to_string()),
+        _ => error,
+    }
 }
 
 /// What the first block says about a dataset that is to be made.

@@ -28,6 +28,8 @@ mod tests;
 const AUTHORIZATION: &str = "authorization";
 /// Where clients put the token that an older handshake gave them.
 const LEGACY_TOKEN: &str = "auth-token-bin";
+/// The token for a handshake without credentials. It is no secret, since it is good for what needs none.
+const NOBODY: &str = "anonymous";
 /// Clients that never heard of us must learn from this how to get in.
 const HOW_TO: &str = "log in first: give a user name and password (most clients then do a handshake for a token), or send an \
                       access token in the header \"authorization: Bearer <token>\"";
@@ -53,15 +55,19 @@ impl fmt::Debug for Login {
 ///
 /// Wrong credentials are [`crate::ErrorKind::Unauthenticated`]; the message must not tell whether the account exists. Both methods are
 /// called for many requests at once; [`Self::bearer`] is called for each request and must be fast. Tokens that one replica hands out
-/// must be good on all of them.
+/// must be good on all of them. An empty name and password, which some clients send when they were given none, never get here.
 #[async_trait]
 pub trait Authenticator: fmt::Debug + Send + Sync {
-    /// Checks a user name and password. Clients may send the password with each call instead of the token. An empty name and
-    /// password is how some clients say that nobody in particular is calling.
+    /// Checks a user name and password. Clients may send the password with each call instead of the token.
     async fn basic(&self, user: &str, password: &str) -> Result<Login>;
 
     /// Checks a token that [`Self::basic`] gave, or another one that the node accepts.
     async fn bearer(&self, token: &str) -> Result<Subject>;
+
+    /// Who calls without credentials; none if nobody may.
+    fn anonymous(&self) -> Option<Subject> {
+        None
+    }
 }
 
 /// A caller whose credentials were good.
@@ -77,9 +83,19 @@ enum Credentials {
     Bearer(String),
 }
 
+impl Credentials {
+    /// Whether they are of somebody: clients without any send empty ones, or what a handshake gave them for these.
+    fn are_given(&self) -> bool {
+        match self {
+            Self::Basic { user, password } => !user.is_empty() || !password.is_empty(),
+            Self::Bearer(token) => token != NOBODY,
+        }
+    }
+}
+
 /// Finds out who makes a call.
 pub(crate) async fn authenticate(authenticator: &dyn Authenticator, metadata: &MetadataMap) -> Result<Caller> {
-    match credentials(metadata)? {
+    match credentials(metadata)?.filter(Credentials::are_given) {
         Some(Credentials::Bearer(token)) => Ok(Caller {
             subject: authenticator.bearer(&token).await?,
             bearer: None,
@@ -91,7 +107,10 @@ pub(crate) async fn authenticate(authenticator: &dyn Authenticator, metadata: &M
                 subject: login.subject,
             })
         }
-        None => Err(Error::unauthenticated(HOW_TO)),
+        None => Ok(Caller {
+            subject: authenticator.anonymous().ok_or_else(|| Error::unauthenticated(HOW_TO))?,
+            bearer: None,
+        }),
     }
 }
 
@@ -124,13 +143,14 @@ pub(crate) async fn handshake(
             Some(Err(_)) | None => None,
         },
     };
-    let token = match found {
+    let token = match found.filter(Credentials::are_given) {
         Some(Credentials::Basic { user, password }) => authenticator.basic(&user, &password).await?.token,
         // Shaking hands again with a good token gives the same token.
         Some(Credentials::Bearer(token)) => {
             authenticator.bearer(&token).await?;
             token
         }
+        None if authenticator.anonymous().is_some() => NOBODY.to_owned(),
         None => return Err(Error::unauthenticated(HOW_TO)),
     };
     let bearer = bearer_header(&token)?;

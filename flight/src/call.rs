@@ -17,7 +17,7 @@ use crate::gateway::Shared;
 use crate::queries::{ActiveQuery, Origin, QueryId};
 use crate::session::{self, Options, Session};
 use crate::status::status;
-use crate::{Error, Result, WireProfile, auth, wishes};
+use crate::{Error, ErrorKind, Result, WireProfile, auth, wishes};
 
 /// The stream of a response.
 pub(crate) type Answers<T> = BoxStream<'static, std::result::Result<T, Status>>;
@@ -59,6 +59,17 @@ impl Call {
     /// The time, for what expires.
     pub(crate) fn now(&self) -> SystemTime {
         self.shared.options.clock.now().into()
+    }
+
+    /// Refuses what changes something, or is about other calls, to those who have no account.
+    pub(crate) fn check_account(&self) -> Result<()> {
+        if !self.subject.is_anonymous() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::PermissionDenied,
+            "without an account you may only read: log in with a user name and password, or an access token",
+        ))
     }
 
     /// Who asks, for the list of queries.

@@ -310,14 +310,17 @@ pub(crate) fn put(call: Call, mut upload: Upload) -> BoxFuture<'static, Result<A
         let result = match described(&descriptor)? {
             Command::CommandStatementIngest(command) => {
                 call.named("StatementIngest");
+                call.check_account()?;
                 return ingest::run(&call, command, first, upload).await;
             }
             Command::CommandStatementUpdate(command) => {
                 call.named("StatementUpdate");
+                call.check_account()?;
                 update::statement(&call, &command).await?
             }
             Command::CommandPreparedStatementUpdate(command) => {
                 call.named("PreparedStatementUpdate");
+                call.check_account()?;
                 prepared::run_update(&call, &command, first, upload).await?
             }
             Command::CommandPreparedStatementQuery(command) => {
@@ -369,6 +372,7 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
             }
             actions::KILL_QUERY => {
                 call.named("KillQuery");
+                call.check_account()?;
                 Some(kill_query(&call, &action.body)?)
             }
             actions::IDENTITY => {
@@ -393,10 +397,12 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
             }
             actions::CANCEL_FLIGHT_INFO => {
                 call.named(actions::CANCEL_FLIGHT_INFO);
+                call.check_account()?;
                 Some(cancel::flight_info(&call, &action.body)?)
             }
             actions::CANCEL_QUERY => {
                 call.named(actions::CANCEL_QUERY);
+                call.check_account()?;
                 match decode_any(&action.body)? {
                     Command::ActionCancelQueryRequest(request) => Some(cancel::query(&call, &request)?),
                     other => return Err(wrong_body(&action.r#type, &other)),
@@ -408,6 +414,7 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
             }
             actions::BEGIN_TRANSACTION => {
                 call.named(actions::BEGIN_TRANSACTION);
+                call.check_account()?;
                 match decode_any(&action.body)? {
                     Command::ActionBeginTransactionRequest(_) => Some(transaction::begin(&call)?),
                     other => return Err(wrong_body(&action.r#type, &other)),
@@ -415,6 +422,7 @@ pub(crate) fn action(call: Call, action: Action) -> BoxFuture<'static, Result<An
             }
             actions::END_TRANSACTION => {
                 call.named(actions::END_TRANSACTION);
+                call.check_account()?;
                 match decode_any(&action.body)? {
                     Command::ActionEndTransactionRequest(request) => {
                         transaction::end(&call, &request).await?;

@@ -58,8 +58,10 @@ pub struct FlightOptions {
     pub divided_from: u64,
     /// Signs answers for clients that ask for a proof. Without it there are none.
     pub identity: Option<Arc<NodeIdentity>>,
-    /// Answers that are kept.
+    /// Answers that are kept, which `system.spool` shows.
     pub spool: Spool,
+    /// The list of sessions, which `system.sessions` shows.
+    pub sessions: Sessions,
 }
 
 impl FlightOptions {
@@ -87,6 +89,7 @@ impl FlightOptions {
             divided_from: 64 * 1024 * 1024,
             identity: None,
             spool: Spool::new(SpoolOptions::default()),
+            sessions: Sessions::default(),
         }
     }
 
@@ -134,7 +137,7 @@ impl FlightGateway {
     /// A gateway that plans and runs with `planner` on behalf of whom `authenticator` recognizes.
     pub fn new(planner: Planner, authenticator: Arc<dyn Authenticator>, options: FlightOptions) -> Self {
         let (queries, admission) = (options.queries.clone(), Admission::new(options.admission));
-        let spool = options.spool.clone();
+        let (spool, sessions) = (options.spool.clone(), options.sessions.clone());
         let plans = PlanCache::new(options.cached_plans, options.cached_plan_age);
         Self {
             shared: Arc::new(Shared {
@@ -146,7 +149,7 @@ impl FlightGateway {
                 bound: BoundParameters::new(MAX_REMEMBERED_BYTES, REMEMBERED_FOR),
                 queries,
                 admission,
-                sessions: Sessions::default(),
+                sessions,
             }),
         }
     }

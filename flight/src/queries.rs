@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use jetway_planner::{Subject, Usage};
 use tokio_util::sync::CancellationToken;
 
+use crate::session::may_see;
 use crate::{Error, ErrorKind, Result};
 
 mod active;
@@ -305,7 +306,7 @@ impl Entry {
     }
 
     fn may_see(&self, subject: &Subject) -> bool {
-        subject.is_admin() || self.origin.account.eq_ignore_ascii_case(subject.name().as_str())
+        may_see(subject, &self.origin.account)
     }
 
     fn stop(&self, why: Stopped) {

@@ -23,12 +23,14 @@ mod cookie;
 mod options;
 mod protocol;
 mod registry;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cookie::{HEADER, Session, clear_cookie};
 pub(crate) use options::{Endpoints, NAMES, Options, Refusal};
 pub use registry::{SessionInfo, Sessions};
+pub(crate) use table::may_see;
 
 /// Start of the headers that set an option for one call.
 const OPTION_PREFIX: &str = "jetway-";

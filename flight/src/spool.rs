@@ -22,6 +22,7 @@ mod answer;
 mod file;
 mod read;
 mod recorder;
+mod table;
 #[cfg(test)]
 mod tests;
 

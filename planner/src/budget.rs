@@ -1,18 +1,20 @@
 //! What one statement may use of the memory and disk that all statements share, and what it does use.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::DataFusionError;
-use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::Result;
 use crate::progress::Scans;
+use crate::spill::SpillFolder;
+
+#[cfg(test)]
+mod tests;
 
 /// What a statement may use.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ pub(crate) struct Budget {
     /// Bytes in files at any one moment.
     pub(crate) spill: u64,
     /// Where those files are.
-    pub(crate) spill_dir: Option<PathBuf>,
+    pub(crate) folder: SpillFolder,
 }
 
 /// What the runs of a statement use and have used. Clones count together.
@@ -33,8 +35,8 @@ pub struct Usage(Arc<Counters>);
 struct Counters {
     memory: AtomicUsize,
     peak: AtomicUsize,
+    disk: AtomicU64,
     spilled: AtomicU64,
-    disks: Mutex<Vec<Arc<DiskManager>>>,
     scans: Scans,
 }
 
@@ -60,18 +62,28 @@ impl Usage {
         self.0.peak.load(Ordering::Relaxed)
     }
 
-    /// Most bytes that were seen in files at one moment.
+    /// Most bytes in files at any moment.
     pub fn spilled(&self) -> u64 {
-        let disks = self.0.disks.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = disks.iter().map(|disk| disk.used_disk_space()).sum();
-        self.0.spilled.fetch_max(now, Ordering::Relaxed).max(now)
+        self.0.spilled.load(Ordering::Relaxed)
     }
 
-    /// Forgets the files, which are gone when nothing runs any more.
+    /// Forgets the scans, which nobody asks for when nothing runs any more.
     pub fn ended(&self) {
-        self.spilled();
-        self.0.disks.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.scans.forget();
+    }
+
+    /// Bytes in files now.
+    pub(crate) fn spilled_now(&self) -> u64 {
+        self.0.disk.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn wrote(&self, bytes: u64) {
+        let now = self.0.disk.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        self.0.spilled.fetch_max(now, Ordering::Relaxed);
+    }
+
+    pub(crate) fn removed(&self, bytes: u64) {
+        self.0.disk.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn grew(&self, bytes: usize) {
@@ -85,28 +97,35 @@ impl Usage {
 }
 
 impl Budget {
-    /// The environment of one run: the shared one, but with a share of its memory and with files of its own.
+    /// The environment of one run: the shared one, but with a share of its memory and of its disk.
     pub(crate) fn runtime(&self, shared: &RuntimeEnv, usage: &Usage) -> Result<Arc<RuntimeEnv>> {
-        let mode = match &self.spill_dir {
-            Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
-            None => DiskManagerMode::OsTmpDirectory,
-        };
-        let disk = DiskManagerBuilder::default()
-            .with_mode(mode)
-            .with_max_temp_directory_size(self.spill)
-            .build()?;
         let mut runtime = shared.clone();
-        runtime.disk_manager = Arc::new(disk);
+        runtime.disk_manager = Arc::new(self.folder.share(self.spill, usage).build()?);
         runtime.memory_pool = Arc::new(StatementPool {
             own: FairSpillPool::new(self.memory),
             shared: Arc::clone(&shared.memory_pool),
             usage: usage.clone(),
         });
-        let mut disks = usage.0.disks.lock().unwrap_or_else(PoisonError::into_inner);
-        disks.push(Arc::clone(&runtime.disk_manager));
         Ok(Arc::new(runtime))
     }
+
+    /// How much each of so many sorts that run at once sets aside for merging what it spilled, in bytes. DataFusion's own amount
+    /// is for large memories: in a small one nothing would be left to sort in.
+    pub(crate) fn merge_reserve(&self, sorts: usize) -> usize {
+        const MOST: usize = 10 * 1024 * 1024;
+        (self.memory / (8 * sorts.max(1))).min(MOST)
+    }
+
+    /// Rows of a batch that leave room for several batches in a small memory.
+    pub(crate) fn batch_rows(&self, most: usize) -> usize {
+        const LEAST: usize = 1024;
+        const BYTES_PER_ROW: usize = 8 * 1024;
+        (self.memory / BYTES_PER_ROW).clamp(LEAST.min(most), most)
+    }
 }
+
+/// What the message of an error begins with if it is others who have the memory.
+pub(crate) const OTHERS: &str = "all statements together use the memory of the node";
 
 /// A share of the memory of all statements. What is asked for must fit into both.
 #[derive(Debug)]
@@ -147,7 +166,12 @@ impl MemoryPool for StatementPool {
         self.own.try_grow(reservation, additional)?;
         if let Err(error) = self.shared.try_grow(reservation, additional) {
             self.own.shrink(reservation, additional);
-            return Err(error);
+            return Err(match error {
+                DataFusionError::ResourcesExhausted(why) => {
+                    DataFusionError::ResourcesExhausted(format!("{OTHERS}: {why}"))
+                }
+                other => other,
+            });
         }
         self.usage.grew(additional);
         Ok(())

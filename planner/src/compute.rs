@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use futures::{Stream, StreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -17,11 +19,19 @@ use crate::{Error, ErrorKind, Result};
 /// How many batches may wait between a running plan and whoever reads them.
 const BATCHES_AHEAD: usize = 4;
 
+/// The stack of each thread, in bytes: what walks through a deep plan takes some kilobytes for each of its levels, of which
+/// there are a thousand and more. Memory is taken for what is used.
+const STACK: usize = 128 * 1024 * 1024;
+
+/// How many large statements are planned at once.
+const LARGE_PLANS: usize = 2;
+
 /// A pool of threads of its own. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]
 pub(crate) struct Compute {
     runtime: Arc<Owned>,
     express: Arc<Owned>,
+    planning: Arc<Owned>,
 }
 
 struct Owned(Option<Runtime>, Handle);
@@ -31,6 +41,7 @@ impl Owned {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name(name)
+            .thread_stack_size(STACK)
             .enable_all()
             .build()
             .map_err(|error| {
@@ -55,6 +66,7 @@ impl Compute {
         Ok(Self {
             runtime: Owned::start(threads, "jetway-compute")?,
             express: Owned::start(1, "jetway-express")?,
+            planning: Owned::start(LARGE_PLANS, "jetway-planning")?,
         })
     }
 
@@ -62,8 +74,21 @@ impl Compute {
     pub(crate) fn express(&self) -> Self {
         Self {
             runtime: Arc::clone(&self.express),
-            express: Arc::clone(&self.express),
+            ..self.clone()
         }
+    }
+
+    /// Plans a statement: a small one here and now, a large one on threads of its own. A fault of the program ends no more than
+    /// the statement.
+    pub(crate) async fn plan<T: Send + 'static>(
+        &self,
+        is_small: bool,
+        planning: BoxFuture<'static, Result<T>>,
+    ) -> Result<T> {
+        if is_small {
+            return AssertUnwindSafe(planning).catch_unwind().await.unwrap_or_else(|_| Err(fault()));
+        }
+        Task(self.planning.1.spawn(planning.in_current_span())).join().await?
     }
 
     /// Runs a future here; it is cancelled when the returned task is dropped.
@@ -140,9 +165,12 @@ fn panicked(error: tokio::task::JoinError) -> Error {
     if error.is_cancelled() {
         return Error::new(ErrorKind::Cancelled, "the work was cancelled");
     }
+    fault().with_source(error)
+}
+
+fn fault() -> Error {
     Error::new(
         ErrorKind::Internal,
         "a worker failed unexpectedly; its log has the details",
     )
-    .with_source(error)
 }

@@ -1,8 +1,13 @@
 //! What the libraries below say, in the planner's own words.
 
-use datafusion::common::{Column, DataFusionError, SchemaError};
+use std::time::Duration;
 
+use datafusion::common::{Column, DataFusionError, SchemaError};
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use crate::budget::OTHERS;
 use crate::functions::{meant, nearest};
+use crate::spill::TooMuchDisk;
 use crate::{Error, ErrorKind};
 
 impl From<jetway_odf::Error> for Error {
@@ -49,9 +54,14 @@ impl From<DataFusionError> for Error {
             }
             _ => message,
         };
-        out_of_disk(&message)
-            .unwrap_or_else(|| Self::new(kind, message))
-            .with_source(error)
+        let told = match out_of_disk(&message) {
+            Some(told) => told,
+            None if kind == ErrorKind::ResourceExhausted && message.contains(OTHERS) => {
+                Self::new(kind, message).with_retry_after(BUSY)
+            }
+            None => Self::new(kind, message),
+        };
+        told.with_source(error)
     }
 }
 
@@ -103,14 +113,26 @@ fn unwrap_own(error: DataFusionError) -> Error {
     }
 }
 
-/// Files of intermediate results have a limit, which the engine tells as a failure of the file.
+/// When memory or disk that others have may be free again.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Files of intermediate results have limits, which the engine tells as a failure of the file.
 fn out_of_disk(message: &str) -> Option<Error> {
-    message.contains("used disk space during the spilling process").then(|| {
-        Error::new(
+    if message.contains(TooMuchDisk::MESSAGE) {
+        return Some(Error::new(
             ErrorKind::ResourceExhausted,
             "the statement needs more disk space for intermediate results than it may have (query.spill_limit): read fewer \
              rows or columns, filter before joining and sorting, or add a LIMIT",
-        )
+        ));
+    }
+    message.contains("used disk space during the spilling process").then(|| {
+        let error = Error::new(
+            ErrorKind::ResourceExhausted,
+            "all statements together need more disk space for intermediate results than they may have \
+             (query.total_spill_limit): try again when the node is less busy, read fewer rows or columns, or filter before \
+             joining and sorting",
+        );
+        error.with_retry_after(BUSY)
     })
 }
 
@@ -118,6 +140,11 @@ fn classify(error: &DataFusionError) -> (ErrorKind, String) {
     let root = error.find_root();
     let text = || first_line(&root.strip_backtrace());
     match root {
+        DataFusionError::SQL(parser, _) if matches!(parser.as_ref(), ParserError::RecursionLimitExceeded) => (
+            ErrorKind::InvalidSql,
+            "the statement is nested too deeply: give inner queries names with WITH, and leave out brackets that change nothing"
+                .to_owned(),
+        ),
         DataFusionError::SQL(parser, _) => (ErrorKind::InvalidSql, format!("the SQL does not parse: {parser}")),
         DataFusionError::Plan(_) => {
             let text = text();

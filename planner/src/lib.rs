@@ -9,6 +9,8 @@
 //! Nothing here knows a protocol: `flight` and `control` call [`Planner`], and the control plane implements
 //! [`DatasetCatalog`].
 
+mod bounded;
+mod bounds;
 mod budget;
 mod catalog;
 mod clock;
@@ -39,6 +41,7 @@ mod request;
 mod resolve;
 mod rewrite;
 mod session;
+mod spill;
 mod spool;
 mod statement;
 mod statistics;

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, dialect_from_
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-use crate::{Error, ErrorKind, Result, dialect, failure};
+use crate::{Error, ErrorKind, Result, bounds, dialect, failure};
 
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
 const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
@@ -36,6 +36,7 @@ impl Parsed {
     /// # Errors
     /// As [`Self::new`].
     pub(crate) fn of_tokens(session: &SessionState, mut tokens: Vec<TokenWithSpan>, sql: &str) -> Result<Self> {
+        bounds::check_tokens(&tokens)?;
         let parameters = number(&mut tokens)?;
         let options = &session.config_options().sql_parser;
         let sql_dialect = sql_dialect(session);
@@ -48,6 +49,7 @@ impl Parsed {
         let mut statements = statements.into_iter();
         match (statements.next(), statements.next()) {
             (Some(mut statement), None) => {
+                bounds::check_statement(&statement)?;
                 dialect::standardize(&mut statement)?;
                 Ok(Self { statement, parameters })
             }

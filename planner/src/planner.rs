@@ -15,6 +15,7 @@ use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{GarbageOptions, GarbageReport};
 
+use crate::bounds::is_small;
 use crate::ddl::{CreateStatement, DropStatement};
 use crate::describe::Descriptions;
 use crate::ingest::{Ingest, Services};
@@ -64,6 +65,8 @@ pub struct PlannerOptions {
     pub statement_spill_limit: u64,
     /// How many large ingests write at once; more of them wait. Small ones always run.
     pub large_ingests: usize,
+    /// Bytes of intermediate results that all statements and ingests together may have in files.
+    pub spill_limit: u64,
     /// Tables of the schema `system`, besides `system.datasets`.
     pub system_tables: Vec<Arc<dyn SystemTableSource>>,
     /// Whether small slices are merged in the background after ingests, see [`Planner::compact`].
@@ -89,6 +92,7 @@ impl Default for PlannerOptions {
             statement_memory_limit: None,
             statement_spill_limit: 64 << 30,
             large_ingests: (2 * parallelism).max(4),
+            spill_limit: 256 << 30,
             system_tables: Vec::new(),
             compact_in_background: true,
             transactions: None,
@@ -186,7 +190,9 @@ impl Planner {
     /// # Errors
     /// Those of [`Self::plan`]; `InvalidArgument` for parameters that do not fit.
     pub async fn plan_request(&self, request: PlanRequest) -> Result<Statement> {
-        plan(Arc::clone(&self.shared), request).await
+        let (shared, is_small) = (&self.shared, is_small(&request.query));
+        let planning = plan(Arc::clone(shared), request);
+        shared.engine.compute.plan(is_small, planning).await
     }
 
     pub(crate) fn catalog(&self) -> &Arc<dyn DatasetCatalog> {
@@ -201,6 +207,11 @@ impl Planner {
     /// Memory that running statements use and may use, in bytes.
     pub fn memory(&self) -> (usize, usize) {
         self.shared.engine.memory()
+    }
+
+    /// Bytes of intermediate results that are in files.
+    pub fn spilled(&self) -> u64 {
+        self.shared.engine.spilled()
     }
 
     /// Takes rows into a dataset. When it returns, they are durable in storage and part of the chain; when it fails,
@@ -333,7 +344,9 @@ impl Planner {
     /// # Errors
     /// Those of [`Self::plan`]; `PermissionDenied` when it changes what the subject may not write.
     pub async fn prepare(&self, request: PlanRequest) -> Result<Prepared> {
-        prepare(Arc::clone(&self.shared), request).await
+        let (shared, is_small) = (&self.shared, is_small(&request.query));
+        let planning = prepare(Arc::clone(shared), request);
+        shared.engine.compute.plan(is_small, planning).await
     }
 
     /// Plans a statement that changes datasets, such as INSERT or CREATE TABLE; none if the text is anything else. Nothing runs.
@@ -342,7 +355,13 @@ impl Planner {
     /// Those of [`Self::plan`]; `PermissionDenied` when the subject may not write.
     pub async fn plan_update(&self, request: PlanRequest) -> Result<Option<Update>> {
         let rows = request.parameters.clone().map(one_batch);
-        plan_update(self.clone(), request, rows).await
+        self.plan_change(request, rows).await
+    }
+
+    async fn plan_change(&self, request: PlanRequest, rows: Option<BatchStream>) -> Result<Option<Update>> {
+        let is_small = is_small(&request.query);
+        let planning = plan_update(self.clone(), request, rows);
+        self.shared.engine.compute.plan(is_small, planning).await
     }
 
     /// Runs a statement that changes a dataset for each row of parameters: all that they add is one commit, or nothing is.
@@ -356,7 +375,7 @@ impl Planner {
         rows: BatchStream,
         key: Option<IdempotencyKey>,
     ) -> Result<UpdateOutcome> {
-        match plan_update(self.clone(), request.clone(), Some(rows)).await? {
+        match self.plan_change(request.clone(), Some(rows)).await? {
             Some(update) => update.run(key).await,
             None => self.update(request, key).await,
         }

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::Statement as Ast;
 
 use crate::ddl::{CreateStatement, DropStatement};
 use crate::insert::InsertStatement;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, bounds};
 
 /// Refuses a statement that does more than read by its kind alone, before its names are looked up.
 pub(crate) fn check_kind(statement: &SqlStatement) -> Result<()> {
@@ -84,8 +84,9 @@ fn first_words(statement: &str) -> String {
     words.take(3).collect::<Vec<_>>().join(" ")
 }
 
-/// Refuses a plan with a node, at any depth, that does more than read.
+/// Refuses a plan with a node, at any depth, that does more than read, or with far too many of them.
 pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
+    bounds::check_plan(plan)?;
     let mut refused = None;
     plan.apply_with_subqueries(|node| {
         refused = refusal(node);

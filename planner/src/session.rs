@@ -6,7 +6,6 @@ use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -18,8 +17,9 @@ use jetway_odf::storage::DatasetStorage;
 use crate::budget::Budget;
 use crate::compute::Compute;
 use crate::footers::FooterCache;
+use crate::spill::SpillFolder;
 use crate::statistics::KnownStatistics;
-use crate::{CATALOG, PlannerOptions, Result, SessionOptions, Subject, functions};
+use crate::{CATALOG, PlannerOptions, Result, SessionOptions, Subject, bounded, functions};
 
 /// Up to which size the smaller side of a join is one table for all cores, divided by the number of cores.
 const SHARED_BUILD_BYTES: usize = 512 * 1024 * 1024;
@@ -42,16 +42,14 @@ pub(crate) struct Engine {
     pub(crate) compute: Compute,
     /// What is known about the columns of slices.
     pub(crate) statistics: Arc<KnownStatistics>,
+    folder: SpillFolder,
     memory_limit: usize,
 }
 
 impl Engine {
     pub(crate) fn new(options: &PlannerOptions) -> Result<Self> {
         let compute = Compute::new(options.parallelism)?;
-        let disk = match &options.spill_dir {
-            Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
-            None => DiskManagerMode::OsTmpDirectory,
-        };
+        let folder = SpillFolder::open(options.spill_dir.as_deref(), options.spill_limit)?;
         let pool = TrackConsumersPool::new(
             FairSpillPool::new(options.memory_limit),
             std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN),
@@ -62,25 +60,27 @@ impl Engine {
                 .unwrap_or(options.memory_limit)
                 .min(options.memory_limit),
             spill: options.statement_spill_limit,
-            spill_dir: options.spill_dir.clone(),
+            folder: folder.clone(),
         };
+        let parallelism = options.parallelism.max(1);
         let statistics = Arc::new(KnownStatistics::new(options.summary_memory / 2));
         let footers = FooterCache::new(options.footer_memory, Arc::clone(&statistics));
-        let runtime = RuntimeEnvBuilder::new()
+        let mut runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
-            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
             .with_cache_manager(
                 CacheManagerConfig::default()
                     .with_file_metadata_cache(Some(Arc::new(footers)))
                     .with_metadata_cache_limit(options.footer_memory),
             )
-            .build_arc()?;
+            .build()?;
+        runtime.disk_manager = Arc::clone(folder.files());
         let memory = budget.memory;
         let mut config = SessionConfig::new()
-            .with_target_partitions(options.parallelism.max(1))
+            .with_target_partitions(parallelism)
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(budget.batch_rows(BATCH_ROWS))
+            .with_sort_spill_reservation_bytes(budget.merge_reserve(parallelism))
             .with_extension(Arc::new(budget));
         let settings = config.options_mut();
         // The declared type of a column is the one that is read: views would have to be turned into plain arrays again
@@ -88,13 +88,14 @@ impl Engine {
         settings.execution.parquet.schema_force_view_types = false;
         settings.sql_parser.map_string_types_to_utf8view = false;
         settings.sql_parser.collect_spans = true;
-        choose_joins(settings, options.parallelism.max(1), memory);
+        choose_joins(settings, parallelism, memory);
         let base = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(runtime)
+            .with_runtime_env(Arc::new(runtime))
             .with_default_features()
             .build();
-        let base = functions::set_up(base)?;
+        let mut base = functions::set_up(base)?;
+        bounded::bound(&mut base)?;
         let mut planned = base.clone();
         planned.mark_start_execution();
         Ok(Self {
@@ -102,6 +103,7 @@ impl Engine {
             planned: Arc::new(planned),
             compute,
             statistics,
+            folder,
             memory_limit: options.memory_limit,
         })
     }
@@ -173,6 +175,11 @@ impl Engine {
     /// Memory that is used and may be used, in bytes.
     pub(crate) fn memory(&self) -> (usize, usize) {
         (self.runtime().memory_pool.reserved(), self.memory_limit)
+    }
+
+    /// Bytes of intermediate results in files.
+    pub(crate) fn spilled(&self) -> u64 {
+        self.folder.bytes()
     }
 
     pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {

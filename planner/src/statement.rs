@@ -7,12 +7,10 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::execute_stream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jetway_odf::identity::{DatasetId, Multihash};
 use serde::{Deserialize, Serialize};
@@ -23,10 +21,12 @@ use crate::parameters::Repeated;
 use crate::system::is_light;
 use crate::{Error, ErrorKind, Result, explain};
 
+mod guard;
 mod in_order;
 mod parts;
 mod repeatable;
 
+use guard::guarded;
 pub use parts::Part;
 pub(crate) use repeatable::is_repeatable;
 
@@ -266,7 +266,7 @@ async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Res
     if let (LogicalPlan::Explain(told), true) = (plan, !std::ptr::eq(plan, inner)) {
         return explain::explain(session, told, physical).await;
     }
-    let mut physical = yielding(physical)?;
+    let mut physical = guarded(physical)?;
     if session.config().target_partitions() == 1 {
         physical = in_order::in_order(physical)?;
     }
@@ -284,23 +284,6 @@ async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Res
         return explain::analyze(session, told, physical, context).await;
     }
     Ok(execute_stream(physical, context)?)
-}
-
-/// Lets joins give way now and then. They make many rows of few, and whoever reads them in a loop would keep its thread, so that
-/// the statement could not be stopped; the engine itself gives way only where rows come in.
-fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = plan.transform_up(|node| {
-        let multiplies = matches!(
-            node.name(),
-            "NestedLoopJoinExec" | "CrossJoinExec" | "HashJoinExec" | "SortMergeJoinExec" | "UnnestExec"
-        );
-        Ok(if multiplies {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
-        } else {
-            Transformed::no(node)
-        })
-    });
-    Ok(plan.data()?)
 }
 
 /// A schema with nulls where the other one has them as well.

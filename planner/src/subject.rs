@@ -7,7 +7,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     account: AccountName,
-    admin: bool,
+    role: Role,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Role {
+    Account,
+    Admin,
+    Anonymous,
 }
 
 impl Subject {
@@ -15,7 +22,7 @@ impl Subject {
     pub fn account(name: AccountName) -> Self {
         Self {
             account: name,
-            admin: false,
+            role: Role::Account,
         }
     }
 
@@ -23,7 +30,15 @@ impl Subject {
     pub fn admin(name: AccountName) -> Self {
         Self {
             account: name,
-            admin: true,
+            role: Role::Admin,
+        }
+    }
+
+    /// Nobody in particular: may read what is public, and change nothing. The name is that of no account.
+    pub fn anonymous(name: AccountName) -> Self {
+        Self {
+            account: name,
+            role: Role::Anonymous,
         }
     }
 
@@ -34,6 +49,11 @@ impl Subject {
 
     /// Whether the account may do anything.
     pub fn is_admin(&self) -> bool {
-        self.admin
+        self.role == Role::Admin
+    }
+
+    /// Whether it is nobody in particular.
+    pub fn is_anonymous(&self) -> bool {
+        self.role == Role::Anonymous
     }
 }

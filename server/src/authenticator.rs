@@ -24,6 +24,10 @@ impl Authenticator for ControlAuthenticator {
     async fn bearer(&self, token: &str) -> Result<Subject> {
         self.0.bearer(&SecretString::from(token.to_owned())).map_err(translate)
     }
+
+    fn anonymous(&self) -> Option<Subject> {
+        self.0.anonymous()
+    }
 }
 
 fn translate(error: jetway_control::Error) -> Error {

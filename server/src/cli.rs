@@ -16,6 +16,9 @@ use crate::commands::{
 /// How long background threads may take once a command is done.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
+/// The stack of each thread, in bytes: more than usual, since a deep plan that is dropped takes some of it for each level.
+const STACK: usize = 16 * 1024 * 1024;
+
 const EXAMPLES: &str = "\
 Examples:
   jetway serve                                     start a node; its state goes to ./jetway-data
@@ -98,6 +101,7 @@ fn run(cli: Cli) -> Result<()> {
     // The only other provider would be one that somebody installed before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK)
         .enable_all()
         .build()
         .context("the runtime cannot start")?;

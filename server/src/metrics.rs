@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
+use jetway_planner::Planner;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Bounds of histograms of times, in seconds.
@@ -34,9 +35,11 @@ pub(crate) fn install() -> Result<PrometheusHandle> {
     Ok(handle)
 }
 
-/// Everything recorded so far, and the memory that statements use and may use, in Prometheus' text format.
-pub(crate) fn render(handle: &PrometheusHandle, (used, limit): (usize, usize)) -> String {
+/// Everything recorded so far, and the memory and disk that statements use, in Prometheus' text format.
+pub(crate) fn render(handle: &PrometheusHandle, planner: &Planner) -> String {
     record_process();
+    let (used, limit) = planner.memory();
+    ::metrics::gauge!("jetway_spill_bytes").set(planner.spilled() as f64);
     ::metrics::gauge!("jetway_query_memory_bytes").set(used as f64);
     ::metrics::gauge!("jetway_query_memory_limit_bytes").set(limit as f64);
     handle.render()
@@ -53,6 +56,15 @@ fn describe() {
         "jetway_query_memory_limit_bytes",
         "Memory that running statements may reserve"
     );
+    ::metrics::describe_gauge!("jetway_spill_bytes", "Bytes of intermediate results in files");
+    ::metrics::describe_counter!(
+        "jetway_spilled_bytes_total",
+        "Bytes of intermediate results that were written to files"
+    );
+    ::metrics::describe_counter!("jetway_panics_total", "Faults of the program that ended a request");
+    // It is there before the first one, so that a change can be seen.
+    ::metrics::counter!("jetway_panics_total").increment(0);
+    count_panics();
     ::metrics::describe_gauge!("jetway_queries_running", "Statements that run");
     ::metrics::describe_gauge!("jetway_queries_queued", "Statements that wait for their turn");
     ::metrics::describe_histogram!(
@@ -85,6 +97,15 @@ fn describe() {
     ::metrics::describe_gauge!("process_virtual_memory_bytes", "Address space of the process");
     ::metrics::describe_gauge!("process_threads", "Threads of the process");
     ::metrics::describe_gauge!("process_open_fds", "Open files and sockets of the process");
+}
+
+/// Counts every panic, wherever it is caught. It is shown as ever.
+fn count_panics() {
+    let show = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        ::metrics::counter!("jetway_panics_total").increment(1);
+        show(panic);
+    }));
 }
 
 fn record_process() {

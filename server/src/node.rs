@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use futures::FutureExt;
 use jetway_control::http::{Answers, Readiness, Router, System, Transfers};
-use jetway_control::{AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, StorageCatalog};
+use jetway_control::{
+    AccessTokens, Accounts, Authentication, Clock, FirstAdmin, LoginTokens, NodeKey, PublicAccounts, StorageCatalog,
+};
 use jetway_flight::{
-    AdmissionOptions, FlightGateway, FlightOptions, Queries, Spool, SpoolOptions, TicketKey, WebOrigins,
+    AdmissionOptions, FlightGateway, FlightOptions, Queries, Sessions, Spool, SpoolOptions, TicketKey, WebOrigins,
 };
 use jetway_odf::proof::NodeIdentity;
 use jetway_planner::{DatasetCatalog, PlanCacheOptions, Planner, PlannerOptions};
@@ -92,12 +94,21 @@ impl Node {
             clock.clone(),
         );
         let access_tokens = AccessTokens::open(&config.data_dir, clock)?;
-        let authentication = Authentication::new(accounts.clone(), access_tokens, login_tokens);
+        let public: PublicAccounts = config.accounts.public.parse().context("accounts.public cannot be used")?;
+        let mut authentication = Authentication::new(accounts.clone(), access_tokens, login_tokens);
+        if !public.is_empty() {
+            authentication = authentication.with_anonymous()?;
+        }
 
-        let catalog = Arc::new(open_catalog(config).await?);
+        let catalog = Arc::new(open_catalog(config).await?.with_public(public));
         let queries = Queries::new(config.query.history.get());
         let mut planner_options = planner_options(config);
-        planner_options.system_tables.push(Arc::new(queries.clone()));
+        let (sessions, spool) = (Sessions::default(), open_spool(config)?);
+        planner_options.system_tables = vec![
+            Arc::new(queries.clone()),
+            Arc::new(sessions.clone()),
+            Arc::new(spool.clone()),
+        ];
         planner_options.transactions = Some(storage::transactions(config).await?);
         let planner = Planner::new(Arc::clone(&catalog) as Arc<dyn DatasetCatalog>, planner_options)?;
         let transactions = planner.clone();
@@ -115,7 +126,10 @@ impl Node {
             authenticator,
             FlightOptions {
                 identity: Some(Arc::clone(&signer)),
-                ..flight_options(config, ticket_key, queries)?
+                queries,
+                sessions,
+                spool,
+                ..flight_options(config, ticket_key)?
             },
         );
 
@@ -156,7 +170,7 @@ impl Node {
             identity: signer.did().to_string(),
             readiness: readiness.clone(),
             storage: Arc::new(move || check_storage(Arc::clone(&catalog)).boxed()),
-            metrics: Arc::new(move || crate::metrics::render(&metrics, planner.memory())),
+            metrics: Arc::new(move || crate::metrics::render(&metrics, &planner)),
         };
         let router = jetway_control::http::router(system)
             .merge(jetway_control::http::transfer_router(transfers))
@@ -237,6 +251,7 @@ pub(crate) fn planner_options(config: &Config) -> PlannerOptions {
         memory_limit: usize::try_from(memory).unwrap_or(usize::MAX),
         statement_memory_limit: Some(statement_memory(config, memory)),
         statement_spill_limit: config.query.spill_limit.bytes(),
+        spill_limit: config.query.total_spill_limit.bytes(),
         large_ingests: config
             .query
             .large_ingests
@@ -296,27 +311,31 @@ fn admission(config: &Config) -> AdmissionOptions {
     }
 }
 
-fn flight_options(config: &Config, ticket_key: TicketKey, queries: Queries) -> Result<FlightOptions> {
+/// Where answers are kept.
+fn open_spool(config: &Config) -> Result<Spool> {
     let flight = &config.flight;
-    let max_upload_message = usize::try_from(flight.max_upload_message.bytes())
-        .ok()
-        .filter(|bytes| *bytes <= MAX_UPLOAD_MESSAGE)
-        .with_context(|| format!("flight.max_upload_message can be {MAX_UPLOAD_MESSAGE} bytes at most"))?;
-    let spool = Spool::open(SpoolOptions {
+    Ok(Spool::open(SpoolOptions {
         memory: flight.spool_memory.bytes(),
         disk: flight.spool_disk.bytes(),
         folder: (flight.spool_disk.bytes() > 0).then(|| config.data_dir.join("spool")),
         largest_in_memory: flight.spool_memory.bytes() / 4,
         lifetime: flight.spool_lifetime.duration(),
         ..SpoolOptions::default()
-    })?;
+    })?)
+}
+
+fn flight_options(config: &Config, ticket_key: TicketKey) -> Result<FlightOptions> {
+    let flight = &config.flight;
+    let max_upload_message = usize::try_from(flight.max_upload_message.bytes())
+        .ok()
+        .filter(|bytes| *bytes <= MAX_UPLOAD_MESSAGE)
+        .with_context(|| format!("flight.max_upload_message can be {MAX_UPLOAD_MESSAGE} bytes at most"))?;
     Ok(FlightOptions {
-        spool,
         ticket_ttl: flight.ticket_lifetime.duration(),
+        session_ttl: flight.session_lifetime.duration(),
         prepared_ttl: flight.prepared_lifetime.duration(),
         transaction_ttl: flight.transaction_lifetime.duration(),
         max_upload_message,
-        queries,
         admission: admission(config),
         query_timeout: config.query.timeout.map(|time| time.duration()),
         max_result_rows: config.query.max_result_rows.map(|count| count.get() as u64),

@@ -112,3 +112,55 @@ async fn both_kinds_of_handshake() {
         .unwrap();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
 }
+
+/// Lets in those without credentials, and alice.
+#[derive(Debug)]
+struct Open;
+
+#[async_trait]
+impl Authenticator for Open {
+    async fn basic(&self, user: &str, password: &str) -> Result<Login> {
+        OneUser.basic(user, password).await
+    }
+
+    async fn bearer(&self, token: &str) -> Result<Subject> {
+        OneUser.bearer(token).await
+    }
+
+    fn anonymous(&self) -> Option<Subject> {
+        Some(Subject::anonymous("anonymous".parse().unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn those_without_credentials_are_let_in_only_where_that_is_wanted() {
+    let cases = [
+        (vec![], true),
+        (vec![basic("", "")], true),
+        (vec!["Bearer anonymous".to_owned()], true),
+        (vec![basic("", "password")], false),
+        (vec![basic("alice", "")], false),
+        (vec![basic("anonymous", "")], false),
+        (vec!["Bearer ".to_owned()], false),
+        (vec!["Bearer token-2".to_owned()], false),
+    ];
+    for (values, expected) in cases {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let caller = authenticate(&Open, &headers(&values)).await;
+        let anonymous = caller.is_ok_and(|caller| caller.subject.is_anonymous());
+        assert_eq!(anonymous, expected, "{values:?}");
+        assert!(authenticate(&OneUser, &headers(&values)).await.is_err(), "{values:?}");
+    }
+    let caller = authenticate(&Open, &headers(&["Bearer token-1"])).await.unwrap();
+    assert!(!caller.subject.is_anonymous());
+}
+
+#[tokio::test]
+async fn a_handshake_without_credentials_gives_a_token_that_is_none() {
+    let nothing = || stream::empty().boxed();
+    let welcome = handshake(&Open, &MetadataMap::new(), nothing()).await.unwrap();
+    let bearer = welcome.bearer.to_str().unwrap();
+    let caller = authenticate(&Open, &headers(&[bearer])).await.unwrap();
+    assert!(caller.subject.is_anonymous());
+    assert!(handshake(&OneUser, &MetadataMap::new(), nothing()).await.is_err());
+}

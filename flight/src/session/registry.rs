@@ -28,6 +28,8 @@ pub struct SessionInfo {
     pub first_seen: SystemTime,
     /// When the last one came.
     pub last_seen: SystemTime,
+    /// When it ends unless another one comes.
+    pub expires: SystemTime,
     /// Names and values of the options that are set.
     pub options: Vec<(String, String)>,
 }
@@ -64,6 +66,7 @@ impl Sessions {
                 client: entry.client.as_ref().to_owned(),
                 first_seen: entry.first_seen,
                 last_seen: entry.last_seen,
+                expires: entry.session.expires,
                 options: entry
                     .session
                     .options

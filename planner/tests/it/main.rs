@@ -6,6 +6,7 @@ mod catalog;
 mod compaction;
 mod ddl;
 mod functions;
+mod hostile;
 mod ingest;
 mod insert;
 mod merge;

@@ -60,6 +60,8 @@ area! {
         pub ticket_lifetime: Period = Period::from_hours(1),
         /// How long a prepared statement can be used.
         pub prepared_lifetime: Period = Period::from_hours(24),
+        /// How long a session lasts after it was last used.
+        pub session_lifetime: Period = Period::from_hours(24),
         /// How long a transaction may take from its begin to its end. What is not committed by then is forgotten.
         pub transaction_lifetime: Period = Period::from_hours(1),
         /// How much the rows of one transaction may take while they wait for its end, compressed, such as 16GiB.
@@ -176,6 +178,8 @@ area! {
         /// Password of the account "admin" that the first start makes; random and shown once unless set.
         /// Later starts ignore it. Also JETWAY_ADMIN_PASSWORD.
         pub admin_password: Option<Secret> = None,
+        /// Accounts whose datasets may be read over Arrow Flight without logging in, with commas between them; * for all accounts.
+        pub public: String = String::new(),
         /// How long the token counts that a login gives, such as 30m, 24h or 7d.
         pub login_token_lifetime: Period = Period::from_hours(24),
     }
@@ -205,6 +209,8 @@ area! {
         pub statement_memory_limit: Option<ByteSize> = None,
         /// Intermediate results that one statement may have in files at any one moment.
         pub spill_limit: ByteSize = ByteSize::from_mib(64 << 10),
+        /// Intermediate results that all statements and ingests together may have in files at any one moment.
+        pub total_spill_limit: ByteSize = ByteSize::from_mib(256 << 10),
         /// How many statements run at once. Unless set, four for each core, but at least 8. Others wait for their turn.
         pub concurrency: Option<Count> = None,
         /// How many large ingests write at once. Unless set, two for each core, but at least 4. Others wait, and are refused after a

@@ -42,6 +42,6 @@ impl Transfers {
 
 /// Somebody without credentials, who may read and nothing else.
 pub(super) fn anonymous() -> Result<Subject, Failure> {
-    let name = "anonymous".parse().map_err(Failure::internal)?;
+    let name = crate::accounts::ANONYMOUS.parse().map_err(Failure::internal)?;
     Ok(Subject::account(name))
 }
