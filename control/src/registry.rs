@@ -91,12 +91,18 @@ impl StorageCatalog {
 
     /// Whether the subject may know of a dataset of that name.
     fn may_see(&self, subject: &Subject, alias: &DatasetAlias) -> bool {
-        !subject.is_anonymous() || alias.account.as_ref().is_some_and(|account| self.public.includes(account))
+        !subject.is_anonymous()
+            || alias
+                .account
+                .as_ref()
+                .is_some_and(|account| self.public.includes(account))
     }
 
     /// A dataset that was found, if the subject may use it in that way.
     fn allowed(&self, subject: &Subject, dataset: Option<PinnedDataset>, access: Access) -> Result<PinnedDataset> {
-        let dataset = dataset.filter(|dataset| self.may_see(subject, &dataset.alias)).ok_or_else(not_found)?;
+        let dataset = dataset
+            .filter(|dataset| self.may_see(subject, &dataset.alias))
+            .ok_or_else(not_found)?;
         allow(subject, &dataset.alias, access)?;
         if access == Access::Write {
             dataset.storage.repository().check_writable()?;

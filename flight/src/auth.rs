@@ -108,7 +108,9 @@ pub(crate) async fn authenticate(authenticator: &dyn Authenticator, metadata: &M
             })
         }
         None => Ok(Caller {
-            subject: authenticator.anonymous().ok_or_else(|| Error::unauthenticated(HOW_TO))?,
+            subject: authenticator
+                .anonymous()
+                .ok_or_else(|| Error::unauthenticated(HOW_TO))?,
             bearer: None,
         }),
     }

@@ -96,11 +96,16 @@ impl Bounded {
     fn check(&self, arguments: &ScalarFunctionArgs) -> Result<()> {
         let rows = arguments.number_rows;
         // A call with constants is one row, however many rows it is for.
-        let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let constant = arguments
+            .args
+            .iter()
+            .all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if constant { rows.min(1) } else { rows };
         let arrays = arguments.args.iter().map(|argument| argument.to_array(rows));
         let arrays: Vec<ArrayRef> = arrays.collect::<Result<_, _>>()?;
-        let Some(cost) = (self.cost)(&arrays) else { return Ok(()) };
+        let Some(cost) = (self.cost)(&arrays) else {
+            return Ok(());
+        };
         let (most, what) = match self.limit {
             Limit::Bytes if constant => (MAX_CONSTANT_BYTES, "bytes of a constant"),
             Limit::Bytes => (MAX_BYTES, "bytes at once"),
@@ -205,7 +210,11 @@ fn replaced_text(arguments: &[ArrayRef]) -> Option<u64> {
     let (text, by) = (lengths(text)?, lengths(by)?);
     // A replacement of a few bytes makes a text larger, but not out of proportion.
     sum(&text, &by, |text, by| {
-        if by <= 64 { text } else { text.saturating_add(1).saturating_mul(by) }
+        if by <= 64 {
+            text
+        } else {
+            text.saturating_add(1).saturating_mul(by)
+        }
     })
 }
 
@@ -345,5 +354,9 @@ fn total(values: &[u64]) -> u64 {
 
 fn sum(one: &[u64], other: &[u64], both: impl Fn(u64, u64) -> u64) -> Option<u64> {
     let pairs = one.iter().zip(other);
-    Some(pairs.map(|(one, other)| both(*one, *other)).fold(0, u64::saturating_add))
+    Some(
+        pairs
+            .map(|(one, other)| both(*one, *other))
+            .fold(0, u64::saturating_add),
+    )
 }

@@ -49,7 +49,18 @@ pub(crate) fn is_small(query: &crate::Query) -> bool {
 
 /// What can make a level.
 const WORDS: [&str; 12] = [
-    "and", "or", "union", "except", "intersect", "join", "is", "like", "ilike", "similar", "collate", "not",
+    "and",
+    "or",
+    "union",
+    "except",
+    "intersect",
+    "join",
+    "is",
+    "like",
+    "ilike",
+    "similar",
+    "collate",
+    "not",
 ];
 const SIGNS: &[u8] = b"+-*/%|&^~<>=:[";
 

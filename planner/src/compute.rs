@@ -86,7 +86,10 @@ impl Compute {
         planning: BoxFuture<'static, Result<T>>,
     ) -> Result<T> {
         if is_small {
-            return AssertUnwindSafe(planning).catch_unwind().await.unwrap_or_else(|_| Err(fault()));
+            return AssertUnwindSafe(planning)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(fault()));
         }
         Task(self.planning.1.spawn(planning.in_current_span())).join().await?
     }

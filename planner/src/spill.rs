@@ -58,7 +58,10 @@ impl SpillFolder {
         };
         std::fs::create_dir_all(&parent).map_err(failed)?;
         sweep(&parent);
-        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent).map_err(failed)?;
+        let dir = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(&parent)
+            .map_err(failed)?;
         let lock = File::create(dir.path().join(LOCK)).map_err(failed)?;
         lock.try_lock().map_err(|error| failed(error.into()))?;
         let files = DiskManagerBuilder::default()
@@ -99,7 +102,9 @@ fn sweep(parent: &Path) {
             continue;
         }
         // Without a lock file it is about to be made.
-        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        let Ok(lock) = File::open(entry.path().join(LOCK)) else {
+            continue;
+        };
         match lock.try_lock() {
             Ok(()) => {
                 if let Err(error) = std::fs::remove_dir_all(entry.path()) {

@@ -94,7 +94,11 @@ impl Node {
             clock.clone(),
         );
         let access_tokens = AccessTokens::open(&config.data_dir, clock)?;
-        let public: PublicAccounts = config.accounts.public.parse().context("accounts.public cannot be used")?;
+        let public: PublicAccounts = config
+            .accounts
+            .public
+            .parse()
+            .context("accounts.public cannot be used")?;
         let mut authentication = Authentication::new(accounts.clone(), access_tokens, login_tokens);
         if !public.is_empty() {
             authentication = authentication.with_anonymous()?;

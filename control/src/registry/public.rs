@@ -48,7 +48,8 @@ impl FromStr for PublicAccounts {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         let accounts = names.map(|name| {
             name.parse().map_err(|error: jetway_odf::Error| {
-                let message = format!("\"{name}\" is no name of an account: write names with commas between them, or * for all");
+                let message =
+                    format!("\"{name}\" is no name of an account: write names with commas between them, or * for all");
                 Error::new(ErrorKind::InvalidArgument, message).with_source(error)
             })
         });

@@ -180,19 +180,34 @@ async fn who_has_no_account_reads_what_is_public_and_changes_nothing() {
     }
     let closed = made.resolve(&bob, &name("closed"), Access::Read).await.unwrap();
     let nobody = Subject::anonymous("anonymous".parse().unwrap());
-    for (public, seen) in [("", vec![]), ("alice, carol", vec!["alice"]), ("*", vec!["alice", "bob"])] {
+    for (public, seen) in [
+        ("", vec![]),
+        ("alice, carol", vec!["alice"]),
+        ("*", vec!["alice", "bob"]),
+    ] {
         let catalog = catalog(&repository).with_public(public.parse().unwrap());
         let listed: Vec<PinnedDataset> = catalog.list(&nobody).try_collect().await.unwrap();
-        let owners: Vec<String> = listed.iter().map(|dataset| dataset.alias.account.clone().unwrap().to_string()).collect();
+        let owners: Vec<String> = listed
+            .iter()
+            .map(|dataset| dataset.alias.account.clone().unwrap().to_string())
+            .collect();
         assert_eq!(owners, seen, "{public}");
-        assert_eq!(catalog.names(&nobody, None).await.unwrap().len(), seen.len(), "{public}");
+        assert_eq!(
+            catalog.names(&nobody, None).await.unwrap().len(),
+            seen.len(),
+            "{public}"
+        );
         assert_eq!(catalog.accounts(&nobody).await.unwrap(), seen, "{public}");
         assert_eq!(catalog.registered(&nobody).await.unwrap().len(), seen.len(), "{public}");
         for (dataset, owner) in [("alice.open", "alice"), ("bob.closed", "bob")] {
             let read = catalog.resolve(&nobody, &name(dataset), Access::Read).await;
             assert_eq!(read.is_ok(), seen.contains(&owner), "{public}: {dataset}");
             let write = catalog.resolve(&nobody, &name(dataset), Access::Write).await;
-            let expected = if seen.contains(&owner) { ErrorKind::PermissionDenied } else { ErrorKind::NotFound };
+            let expected = if seen.contains(&owner) {
+                ErrorKind::PermissionDenied
+            } else {
+                ErrorKind::NotFound
+            };
             assert_eq!(kind(write), expected, "{public}: {dataset}");
         }
         let by_identity = catalog.resolve_id(&nobody, &closed.id, Access::Read).await;
@@ -203,7 +218,11 @@ async fn who_has_no_account_reads_what_is_public_and_changes_nothing() {
         }
         let committed = catalog.commit(&nobody, &closed, closed.head, vec![], vec![]).await;
         assert_eq!(kind(committed), ErrorKind::PermissionDenied, "{public}");
-        assert_eq!(kind(DatasetCatalog::delete(&catalog, &nobody, &closed).await), ErrorKind::PermissionDenied, "{public}");
+        assert_eq!(
+            kind(DatasetCatalog::delete(&catalog, &nobody, &closed).await),
+            ErrorKind::PermissionDenied,
+            "{public}"
+        );
     }
     assert!("no account!".parse::<PublicAccounts>().is_err());
 }

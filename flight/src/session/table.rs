@@ -61,6 +61,8 @@ fn text(sessions: &[SessionInfo], value: impl Fn(&SessionInfo) -> String) -> Arr
 }
 
 fn time(sessions: &[SessionInfo], value: impl Fn(&SessionInfo) -> SystemTime) -> ArrayRef {
-    let times = sessions.iter().map(|session| DateTime::<Utc>::from(value(session)).timestamp_millis());
+    let times = sessions
+        .iter()
+        .map(|session| DateTime::<Utc>::from(value(session)).timestamp_millis());
     Arc::new(TimestampMillisecondArray::from_iter_values(times).with_timezone("UTC"))
 }

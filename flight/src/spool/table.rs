@@ -34,20 +34,30 @@ impl SystemTableSource for Spool {
         let mut answers = self.snapshot();
         answers.retain(|answer| may_see(subject, &answer.account));
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(answers.iter().map(|answer| answer.run.to_string()))),
-            Arc::new(StringArray::from_iter_values(answers.iter().map(|answer| &answer.account))),
-            Arc::new(BooleanArray::from_iter(answers.iter().map(|answer| Some(answer.is_complete)))),
+            Arc::new(StringArray::from_iter_values(
+                answers.iter().map(|answer| answer.run.to_string()),
+            )),
+            Arc::new(StringArray::from_iter_values(
+                answers.iter().map(|answer| &answer.account),
+            )),
+            Arc::new(BooleanArray::from_iter(
+                answers.iter().map(|answer| Some(answer.is_complete)),
+            )),
             numbers(&answers, |answer| answer.rows),
             numbers(&answers, |answer| answer.memory),
             numbers(&answers, |answer| answer.disk),
             numbers(&answers, |answer| answer.reads),
-            Arc::new(Float64Array::from_iter_values(answers.iter().map(|answer| answer.age.as_secs_f64()))),
+            Arc::new(Float64Array::from_iter_values(
+                answers.iter().map(|answer| answer.age.as_secs_f64()),
+            )),
         ];
         Ok(RecordBatch::try_new(self.schema(), columns)?)
     }
 }
 
 fn numbers(answers: &[SpooledAnswer], value: impl Fn(&SpooledAnswer) -> u64) -> ArrayRef {
-    let values = answers.iter().map(|answer| i64::try_from(value(answer)).unwrap_or(i64::MAX));
+    let values = answers
+        .iter()
+        .map(|answer| i64::try_from(value(answer)).unwrap_or(i64::MAX));
     Arc::new(Int64Array::from_iter_values(values))
 }

@@ -5,7 +5,9 @@ use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use super::*;
 
 fn check(sql: &str) -> Result<()> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap();
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .unwrap();
     check_tokens(&tokens)
 }
 
@@ -67,13 +69,20 @@ fn names_count_as_what_they_mean() {
         check_statement(&statements.pop_front().unwrap())
     };
     let doubling = |times: usize| {
-        let names = (1..times).map(|name| format!("c{name} AS (SELECT * FROM c{0} UNION ALL SELECT * FROM C{0})", name - 1));
-        let names: Vec<String> = std::iter::once("c0 AS (SELECT * FROM t)".to_owned()).chain(names).collect();
+        let names =
+            (1..times).map(|name| format!("c{name} AS (SELECT * FROM c{0} UNION ALL SELECT * FROM C{0})", name - 1));
+        let names: Vec<String> = std::iter::once("c0 AS (SELECT * FROM t)".to_owned())
+            .chain(names)
+            .collect();
         format!("WITH {} SELECT * FROM c{}", names.join(", "), times - 1)
     };
     check(&doubling(8)).unwrap();
     check(&vec!["SELECT * FROM t"; 1500].join(" UNION ALL ")).unwrap();
-    for sql in [doubling(40), format!("EXPLAIN {}", doubling(40)), format!("SELECT * FROM ({}) u", doubling(12))] {
+    for sql in [
+        doubling(40),
+        format!("EXPLAIN {}", doubling(40)),
+        format!("SELECT * FROM ({}) u", doubling(12)),
+    ] {
         assert_eq!(check(&sql).unwrap_err().kind(), ErrorKind::InvalidSql, "{sql}");
     }
 }

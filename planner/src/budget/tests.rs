@@ -2,7 +2,11 @@ use super::*;
 
 fn budget(memory: usize) -> Budget {
     let folder = SpillFolder::open(None, u64::MAX).unwrap();
-    Budget { memory, spill: u64::MAX, folder }
+    Budget {
+        memory,
+        spill: u64::MAX,
+        folder,
+    }
 }
 
 #[test]

@@ -48,7 +48,10 @@ fn what_a_killed_process_left_is_removed_and_what_others_use_stays() {
     assert!(!left.exists());
     let used = files(parent.path());
     let other = SpillFolder::open(Some(parent.path()), 1000).unwrap();
-    assert!(used.iter().all(|path| path.exists()), "a folder was removed that is in use");
+    assert!(
+        used.iter().all(|path| path.exists()),
+        "a folder was removed that is in use"
+    );
     assert_eq!(files(parent.path()).len(), 3);
     drop((one, other));
     assert_eq!(files(parent.path()), [foreign]);

@@ -33,21 +33,45 @@ async fn nothing_leads_out_of_the_sandbox() {
         ("SELECT * FROM '/etc/passwd'", ErrorKind::InvalidArgument, "name"),
         ("SELECT * FROM '../../etc/passwd'", ErrorKind::InvalidArgument, "name"),
         ("SELECT * FROM 'file:///etc/passwd'", ErrorKind::InvalidArgument, "name"),
-        ("SELECT * FROM 'http://localhost/x.csv'", ErrorKind::InvalidArgument, "name"),
-        ("SELECT * FROM \"s3://bucket/x.parquet\"", ErrorKind::InvalidArgument, "name"),
-        ("SELECT * FROM read_csv('/etc/passwd')", ErrorKind::NotFound, "table function"),
+        (
+            "SELECT * FROM 'http://localhost/x.csv'",
+            ErrorKind::InvalidArgument,
+            "name",
+        ),
+        (
+            "SELECT * FROM \"s3://bucket/x.parquet\"",
+            ErrorKind::InvalidArgument,
+            "name",
+        ),
+        (
+            "SELECT * FROM read_csv('/etc/passwd')",
+            ErrorKind::NotFound,
+            "table function",
+        ),
         ("SELECT * FROM read_parquet('x')", ErrorKind::NotFound, "table function"),
-        ("SELECT * FROM parquet_metadata('x')", ErrorKind::NotFound, "table function"),
+        (
+            "SELECT * FROM parquet_metadata('x')",
+            ErrorKind::NotFound,
+            "table function",
+        ),
         ("SELECT * FROM glob('/etc/*')", ErrorKind::NotFound, "table function"),
         ("SELECT * FROM metadata_cache()", ErrorKind::NotFound, "table function"),
-        ("SELECT pg_read_file('/etc/passwd')", ErrorKind::InvalidSql, "pg_read_file"),
+        (
+            "SELECT pg_read_file('/etc/passwd')",
+            ErrorKind::InvalidSql,
+            "pg_read_file",
+        ),
         ("SELECT getenv('HOME')", ErrorKind::InvalidSql, "getenv"),
         ("SET datafusion.execution.batch_size = 1", ErrorKind::Unsupported, "SET"),
         ("RESET ALL", ErrorKind::Unsupported, "RESET"),
         ("PREPARE p AS SELECT 1", ErrorKind::Unsupported, "PREPARE"),
         ("EXECUTE p", ErrorKind::Unsupported, "EXECUTE"),
         ("DEALLOCATE p", ErrorKind::Unsupported, "DEALLOCATE"),
-        ("CREATE FUNCTION f() RETURNS INT RETURN 1", ErrorKind::Unsupported, "CREATE FUNCTION"),
+        (
+            "CREATE FUNCTION f() RETURNS INT RETURN 1",
+            ErrorKind::Unsupported,
+            "CREATE FUNCTION",
+        ),
         ("CREATE DATABASE x", ErrorKind::Unsupported, "CREATE DATABASE"),
         ("ATTACH 'x' AS y", ErrorKind::Unsupported, "ATTACH"),
         ("EXPLAIN COPY (SELECT 1) TO 'x'", ErrorKind::Unsupported, "COPY"),
@@ -70,22 +94,37 @@ async fn statements_are_refused_that_are_too_large() {
         format!("SELECT {}", many(10_000, "true", " AND ")),
         format!("SELECT {}", many(10_000, "1", " + ")),
         many(10_000, "SELECT 1", " UNION ALL "),
-        format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(10_000), " END".repeat(10_000)),
+        format!(
+            "SELECT {}1{}",
+            "CASE WHEN true THEN ".repeat(10_000),
+            " END".repeat(10_000)
+        ),
         format!("{}SELECT 1{}", "SELECT * FROM (".repeat(10_000), ")".repeat(10_000)),
         format!("SELECT 1 FROM {}", many(2000, "generate_series(1, 1)", ", ")),
         format!("SELECT {} FROM (SELECT 1 AS a)", many(100_000, "*", ", ")),
-        format!("WITH c0 AS (SELECT 1 AS a), {} SELECT count(*) FROM c39", doubling.join(", ")),
+        format!(
+            "WITH c0 AS (SELECT 1 AS a), {} SELECT count(*) FROM c39",
+            doubling.join(", ")
+        ),
         format!("SELECT '{}'", "x".repeat(2 * MIB)),
     ] {
         let error = fixture.sql(&sql).await.expect_err(&sql[..60]);
         assert_eq!(error.kind(), ErrorKind::InvalidSql, "{}: {error}", &sql[..60]);
     }
     // What is large but reasonable is not.
-    let conditions: Vec<String> = (0..300).map(|value| format!("(value = {value} AND value >= 0)")).collect();
-    let sql = format!("SELECT count(*) FROM generate_series(1, 9) WHERE {}", conditions.join(" OR "));
+    let conditions: Vec<String> = (0..300)
+        .map(|value| format!("(value = {value} AND value >= 0)"))
+        .collect();
+    let sql = format!(
+        "SELECT count(*) FROM generate_series(1, 9) WHERE {}",
+        conditions.join(" OR ")
+    );
     assert_eq!(fixture.rows(&sql).await, ["9"]);
     let list: Vec<String> = (0..5000).map(|value| value.to_string()).collect();
-    let sql = format!("SELECT count(*) FROM generate_series(1, 9) WHERE value IN ({})", list.join(", "));
+    let sql = format!(
+        "SELECT count(*) FROM generate_series(1, 9) WHERE value IN ({})",
+        list.join(", ")
+    );
     assert_eq!(fixture.rows(&sql).await, ["9"]);
 }
 
@@ -137,7 +176,11 @@ async fn what_would_never_end_stops_when_nobody_wants_it_any_more() {
         // A second one at the same time: with as many as there are threads, others get their turn all the same.
         let others = (0..8).map(|_| statement.execute()).collect::<Vec<_>>();
         let running = futures::future::try_join_all(others).await.unwrap();
-        assert_eq!(fixture.rows("SELECT count(*) FROM generate_series(1, 1000)").await, ["1000"], "{sql}");
+        assert_eq!(
+            fixture.rows("SELECT count(*) FROM generate_series(1, 1000)").await,
+            ["1000"],
+            "{sql}"
+        );
         drop((stream, running));
         while fixture.planner.memory().0 > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -158,7 +201,10 @@ async fn joins_without_equal_columns_are_right_in_a_small_memory() {
         ("LEFT SEMI JOIN", "a.value < b.value", 2),
         ("LEFT ANTI JOIN", "a.value < b.value", 299_998),
     ] {
-        for sides in [format!("{many} {join} {few}"), format!("{few} {} {many}", swapped(join))] {
+        for sides in [
+            format!("{many} {join} {few}"),
+            format!("{few} {} {many}", swapped(join)),
+        ] {
             let sql = format!("SELECT count(*) FROM {sides} ON {on}");
             match fixture.sql(&sql).await {
                 Ok(rows) => assert_eq!(crate::catalog::text(&rows), [expected.to_string()], "{sql}"),
@@ -183,10 +229,15 @@ async fn sorts_spill_in_a_small_memory() {
     let texts = "SELECT repeat('x', 80) || ((value * 7919) % 200003) AS t, value FROM generate_series(1, 200000)";
     for (sql, expected) in [
         (
-            format!("SELECT count(*), sum(p * value % 1000) FROM (SELECT value, row_number() OVER (ORDER BY t, value) AS p FROM ({texts}))"),
+            format!(
+                "SELECT count(*), sum(p * value % 1000) FROM (SELECT value, row_number() OVER (ORDER BY t, value) AS p FROM ({texts}))"
+            ),
             None,
         ),
-        (format!("SELECT count(*) FROM (SELECT DISTINCT t FROM ({texts}))"), Some("200000")),
+        (
+            format!("SELECT count(*) FROM (SELECT DISTINCT t FROM ({texts}))"),
+            Some("200000"),
+        ),
     ] {
         let statement = fixture.planner.plan(&fixture.alice, &sql, None).await.unwrap();
         let usage = Usage::default();

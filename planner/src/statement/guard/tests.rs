@@ -14,7 +14,10 @@ fn batch(rows: i64) -> RecordBatch {
 
 fn rows(batches: Vec<RecordBatch>) -> SendableRecordBatchStream {
     let schema = batches[0].schema();
-    Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(batches.into_iter().map(Ok))))
+    Box::pin(RecordBatchStreamAdapter::new(
+        schema,
+        stream::iter(batches.into_iter().map(Ok)),
+    ))
 }
 
 fn division() -> Option<Division> {
@@ -49,6 +52,9 @@ fn others_get_their_turn() {
     let mut paced = Paced::new(rows(vec![batch(1), batch(1), batch(1)]), None);
     assert!(paced.next().now_or_never().is_some());
     std::thread::sleep(2 * TURN);
-    assert!(paced.next().now_or_never().is_none(), "it computes for too long without a break");
+    assert!(
+        paced.next().now_or_never().is_none(),
+        "it computes for too long without a break"
+    );
     assert!(paced.next().now_or_never().is_some(), "after the break it goes on");
 }
