@@ -238,6 +238,19 @@ def test_updates_run_once(java_connection: JdbcConnection, table: str):
         java_connection.query(f"SELECT 1 FROM {ADMIN}.{table}")
 
 
+@pytest.mark.covers("StatementUpdate", client="JDBC", traps=[21])
+def test_rows_are_changed_and_removed(java_connection: JdbcConnection, table: str):
+    update = lambda sql: java_connection.call("update", sql=sql)  # noqa: E731
+    update(f"CREATE TABLE {ADMIN}.{table} (id BIGINT PRIMARY KEY, name TEXT)")
+    update(f"INSERT INTO {ADMIN}.{table} VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+    assert update(f"UPDATE {ADMIN}.{table} SET name = upper(name) WHERE id > 1") == 2
+    assert update(f"DELETE FROM {ADMIN}.{table} WHERE name = 'B'") == 1
+    sql = f"UPDATE {ADMIN}.{table} SET name = ? WHERE id = ?"
+    assert java_connection.call("preparedUpdate", sql=sql, parameters=[("string", "z"), ("long", 1)]) == 1
+    found = java_connection.query(f"SELECT id, name FROM to_table('{ADMIN}.{table}') ORDER BY id")
+    assert found.rows == [["1", "z"], ["3", "C"]]
+
+
 @pytest.mark.covers("StatementQuery", client="JDBC", traps=[11])
 def test_results_without_rows_and_with_equal_names(java_connection: JdbcConnection):
     assert java_connection.query("SELECT 1 AS n, 'a' AS t WHERE FALSE").rows == []

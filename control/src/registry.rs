@@ -13,7 +13,7 @@ use jetway_odf::identity::{AccountName, DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::{DatasetKind, MetadataEvent};
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository};
 use jetway_planner::{
-    Access, DatasetCatalog, DatasetEntry, Error, ErrorKind, PinnedDataset, Result, Subject, TableName,
+    Access, DatasetCatalog, DatasetEntry, Error, ErrorKind, PinnedDataset, Result, Subject, TableName, View,
 };
 use tokio::sync::Mutex;
 
@@ -22,6 +22,7 @@ mod kind;
 mod public;
 mod push;
 mod repositories;
+mod views;
 
 #[cfg(test)]
 mod tests;
@@ -141,7 +142,10 @@ impl StorageCatalog {
         let reserved = self.names.index.reserve(alias).ok_or_else(|| taken(alias))?;
         match self.by_alias(alias).await? {
             Some(other) if Some(&other.id) != but => Err(taken(alias)),
-            _ => Ok(reserved),
+            _ => {
+                self.check_no_view(alias).await?;
+                Ok(reserved)
+            }
         }
     }
 
@@ -315,6 +319,7 @@ impl DatasetCatalog for StorageCatalog {
     async fn accounts(&self, subject: &Subject) -> Result<Vec<String>> {
         self.refresh().await?;
         let mut names = self.names.index.accounts();
+        names.extend(self.view_accounts().await?);
         if subject.is_anonymous() {
             names.retain(|name| self.public.includes(name));
         } else {
@@ -367,6 +372,22 @@ impl DatasetCatalog for StorageCatalog {
             CommitOutcome::Conflict { .. } => Err(taken(&alias)),
             CommitOutcome::Unchanged => Err(no_seed()),
         }
+    }
+
+    async fn view(&self, subject: &Subject, alias: &DatasetAlias) -> Result<Option<View>> {
+        self.find_view(subject, alias).await
+    }
+
+    async fn views(&self, subject: &Subject, account: Option<&AccountName>) -> Result<Vec<View>> {
+        self.list_views(subject, account).await
+    }
+
+    async fn set_view(&self, subject: &Subject, view: &View, replace: bool) -> Result<()> {
+        self.keep_view(subject, view, replace).await
+    }
+
+    async fn remove_view(&self, subject: &Subject, alias: &DatasetAlias) -> Result<bool> {
+        self.delete_view(subject, alias).await
     }
 
     async fn delete(&self, subject: &Subject, dataset: &PinnedDataset) -> Result<()> {

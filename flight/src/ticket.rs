@@ -113,6 +113,8 @@ pub(crate) struct Ticket {
     pub(crate) transaction: Option<TransactionId>,
     /// The heads that it reads; none for a prepared statement, which reads what is there when it runs.
     pub(crate) pins: Vec<Pin>,
+    /// A digest of the views that it reads, likewise.
+    pub(crate) views: Option<Multihash>,
     /// How rows look on the wire.
     pub(crate) profile: WireProfile,
     /// Which of the rows it is for; all of them unless set.
@@ -159,6 +161,8 @@ struct Contents {
     rows: Option<RangeContents>,
     #[prost(message, optional, tag = "21")]
     messages: Option<RangeContents>,
+    #[prost(bytes = "vec", optional, tag = "22")]
+    views: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -177,6 +181,8 @@ struct SessionContents {
     schema: Option<String>,
     #[prost(string, optional, tag = "2")]
     time_zone: Option<String>,
+    #[prost(string, optional, tag = "3")]
+    as_of: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -235,6 +241,7 @@ impl Ticket {
                     head: pin.head.to_bytes(),
                 })
                 .collect(),
+            views: self.views.map(|digest| digest.to_bytes()),
             profile: self.profile.to_bits(),
             account: self.account.clone(),
             expires: unix_seconds(self.expires),
@@ -330,6 +337,10 @@ impl Ticket {
                 None => None,
             },
             pins,
+            views: match contents.views {
+                Some(digest) => Some(Multihash::from_bytes(&digest).map_err(|_| bad())?),
+                None => None,
+            },
             profile: WireProfile::from_bits(contents.profile).ok_or_else(bad)?,
             account: contents.account,
             expires,
@@ -347,13 +358,29 @@ impl RangeContents {
 impl SessionContents {
     /// Nothing for a session without settings, which nearly all are.
     fn of(session: &SessionOptions) -> Option<Self> {
-        let SessionOptions { schema, time_zone } = session.clone();
-        (*session != SessionOptions::default()).then_some(Self { schema, time_zone })
+        let SessionOptions {
+            schema,
+            time_zone,
+            as_of,
+        } = session.clone();
+        (*session != SessionOptions::default()).then_some(Self {
+            schema,
+            time_zone,
+            as_of,
+        })
     }
 
     fn open(self) -> SessionOptions {
-        let Self { schema, time_zone } = self;
-        SessionOptions { schema, time_zone }
+        let Self {
+            schema,
+            time_zone,
+            as_of,
+        } = self;
+        SessionOptions {
+            schema,
+            time_zone,
+            as_of,
+        }
     }
 }
 

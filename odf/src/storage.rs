@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! repository (file:///data, s3://bucket/prefix, az://container/prefix, gs://bucket/prefix, memory:)
-//! └── fed01...                     one folder for each dataset, named by its DID
-//!     ├── blocks/f1620...          metadata blocks  ┐
-//!     ├── data/f1620...            Parquet slices   ├ named by the SHA3-256 of their bytes, never changed
-//!     ├── checkpoints/f1620...     engine state     ┘
-//!     ├── refs/head                hash of the newest block: the only thing that moves
-//!     ├── info/alias               the name for people
-//!     ├── cache/                   what can be made again from the rest, see [`DerivedStore`]
-//!     ├── .pending-<random>        a file being written (file systems only)
-//!     ├── .partial-<name>          the first part of an object that is being received (file systems only)
-//!     └── .lock                    held while refs/head moves (file systems only)
+//! ├── fed01...                     one folder for each dataset, named by its DID
+//! │   ├── blocks/f1620...          metadata blocks  ┐
+//! │   ├── data/f1620...            Parquet slices   ├ named by the SHA3-256 of their bytes, never changed
+//! │   ├── checkpoints/f1620...     engine state     ┘
+//! │   ├── refs/head                hash of the newest block: the only thing that moves
+//! │   ├── info/alias               the name for people
+//! │   ├── cache/                   what can be made again from the rest, see [`DerivedStore`]
+//! │   ├── .pending-<random>        a file being written (file systems only)
+//! │   ├── .partial-<name>          the first part of an object that is being received (file systems only)
+//! │   └── .lock                    held while refs/head moves (file systems only)
+//! └── .jetway/                     what belongs to no dataset, such as views, see [`Repository::note`]
 //! ```
 //!
 //! A commit first makes every object and block durable under its hash, which nobody can see yet, and then moves
@@ -38,6 +39,7 @@ mod head;
 mod insert;
 mod layout;
 mod local;
+mod notes;
 mod options;
 mod pending;
 mod read_only;

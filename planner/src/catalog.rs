@@ -11,7 +11,7 @@ use jetway_odf::identity::{AccountName, DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject};
 
-use crate::{Result, Subject, TableName};
+use crate::{Error, ErrorKind, Result, Subject, TableName};
 
 /// A dataset that a subject may use, with the head block at which it was found.
 #[derive(Debug, Clone)]
@@ -47,6 +47,15 @@ impl From<PinnedDataset> for DatasetEntry {
             kind: dataset.kind,
         }
     }
+}
+
+/// A query with a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Its account and name; the account is always present.
+    pub alias: DatasetAlias,
+    /// The query, in SQL. Names in it that have no account are looked up in the account of the view.
+    pub query: String,
 }
 
 /// What a subject wants to do with a dataset.
@@ -110,6 +119,26 @@ pub trait DatasetCatalog: fmt::Debug + Send + Sync {
         blocks: Vec<EncodedBlock>,
         objects: Vec<PendingObject>,
     ) -> Result<CommitOutcome>;
+
+    /// The view of a name, which has its account; none if there is none, or none that the subject may see.
+    async fn view(&self, _subject: &Subject, _alias: &DatasetAlias) -> Result<Option<View>> {
+        Ok(None)
+    }
+
+    /// The views that the subject may see, of one account or of all, ordered by account and name.
+    async fn views(&self, _subject: &Subject, _account: Option<&AccountName>) -> Result<Vec<View>> {
+        Ok(Vec::new())
+    }
+
+    /// Keeps a view. `AlreadyExists` when a dataset has its name, or a view that is not to be replaced.
+    async fn set_view(&self, _subject: &Subject, _view: &View, _replace: bool) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "there are no views on this node"))
+    }
+
+    /// Removes a view. False if there was none.
+    async fn remove_view(&self, _subject: &Subject, _alias: &DatasetAlias) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Removes a dataset with everything in it. `Conflict` when other datasets are computed from it.
     async fn delete(&self, subject: &Subject, dataset: &PinnedDataset) -> Result<()>;

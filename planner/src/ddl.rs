@@ -30,9 +30,10 @@ pub(crate) struct CreateStatement {
     key: Vec<String>,
 }
 
-/// A DROP TABLE.
+/// A DROP TABLE or DROP VIEW.
 #[derive(Debug)]
 pub(crate) struct DropStatement {
+    pub(crate) views: bool,
     pub(crate) tables: Vec<TableName>,
     pub(crate) if_exists: bool,
 }
@@ -130,13 +131,13 @@ impl CreateStatement {
 }
 
 impl DropStatement {
-    /// The DROP TABLE in a statement.
+    /// The DROP TABLE or DROP VIEW in a statement.
     ///
     /// # Errors
-    /// `Unsupported` for what is no table, and for CASCADE.
+    /// `Unsupported` for what is no table and no view, and for CASCADE.
     pub(crate) fn new(statement: &Ast) -> Result<Self> {
         let Ast::Drop {
-            object_type: ObjectType::Table,
+            object_type: object_type @ (ObjectType::Table | ObjectType::View),
             if_exists,
             names,
             cascade: false,
@@ -148,10 +149,11 @@ impl DropStatement {
         else {
             return Err(unsupported(
                 "DROP in this form",
-                "write DROP TABLE [IF EXISTS] dataset; datasets that are computed from it are dropped first",
+                "write DROP TABLE [IF EXISTS] dataset or DROP VIEW [IF EXISTS] view; datasets that are computed from it are dropped first",
             ));
         };
         Ok(Self {
+            views: *object_type == ObjectType::View,
             tables: names.iter().map(table_name).collect::<Result<_>>()?,
             if_exists: *if_exists,
         })

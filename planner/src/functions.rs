@@ -1,8 +1,8 @@
 //! The functions of SQL: which there are (`known.rs`), and table functions over datasets.
 //!
 //! `to_table('d')` gives the state that the events of a dataset add up to, `at('d', point)`
-//! its events as of a point in its past, `to_table('d', point)` the state as of then. A point is a system time, the offset
-//! of the last row, or the hash of a block.
+//! its events as of a point in its past, `to_table('d', point)` the state as of then, and `changes('d', from, to)` the events
+//! between two points. A point is a system time, the offset of the last row, or the hash of a block.
 
 mod hash;
 mod known;
@@ -21,53 +21,88 @@ use datafusion::common::{DFSchema, DataFusionError, TableReference, plan_datafus
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ident};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::{
     Expr as AstExpr, ExprWithAlias, FunctionArg, FunctionArgExpr, Statement as Ast, TableFactor, Visit, Visitor,
 };
+use jetway_odf::chain::ChainState;
 
 pub(crate) use self::known::{Section, meant, meant_table, set_up};
-pub(crate) use self::point::Bound;
-use self::point::Point;
+pub(crate) use self::point::{Moments, Point};
 pub(crate) use self::present::presentable;
+pub(crate) use self::state::primary_key;
 pub(crate) use self::suggest::nearest;
 use crate::summary::DatasetSummary;
 use crate::table::DatasetTable;
-use crate::{Result, TableName};
+use crate::{Error, ErrorKind, Result, TableName};
 
-const TO_TABLE: &str = "to_table";
-const AT: &str = "at";
+/// Which function is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Function {
+    ToTable,
+    At,
+    Changes,
+}
+
+impl Function {
+    const ALL: [Self; 3] = [Self::ToTable, Self::At, Self::Changes];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::ToTable => "to_table",
+            Self::At => "at",
+            Self::Changes => "changes",
+        }
+    }
+
+    fn usage(self) -> DataFusionError {
+        let takes = match self {
+            Self::ToTable => "the name of a dataset as text, and a point in its past if it is not to be the present",
+            Self::At => "the name of a dataset as text, and a point in its past",
+            Self::Changes => {
+                "the name of a dataset as text, a point in its past behind which changes begin (or NULL for its beginning), and \
+                 one with which they end if it is not to be the present"
+            }
+        };
+        plan_datafusion_err!(
+            "{} takes {takes}: a system time, an offset or a block hash",
+            self.name()
+        )
+    }
+}
 
 /// A call of one of the functions with all that it says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Call {
-    wants_state: bool,
+    function: Function,
     dataset: String,
-    pub(crate) point: Option<Point>,
+    /// Events up to here count, and this one does not.
+    pub(crate) from: Option<Point>,
+    /// The last moment that counts; the present unless given.
+    pub(crate) to: Option<Point>,
 }
 
 impl Call {
-    fn new(function: &str, arguments: &[Expr]) -> Result<Self, DataFusionError> {
-        let usage = || match function {
-            TO_TABLE => plan_datafusion_err!(
-                "to_table takes the name of a dataset as text, and a point in its past: a system time, an offset or a block hash"
-            ),
-            _ => plan_datafusion_err!(
-                "at takes the name of a dataset as text, and a point in its past: a system time, an offset or a block hash"
-            ),
-        };
-        let (dataset, point) = match arguments {
-            [dataset] if function == TO_TABLE => (dataset, None),
-            [dataset, point] => (dataset, Some(Point::new(point).ok_or_else(usage)?)),
-            _ => return Err(usage()),
+    fn new(function: Function, arguments: &[Expr]) -> Result<Self, DataFusionError> {
+        let point = |expr: &Expr| Point::new(expr).ok_or_else(|| function.usage());
+        let is_null = |expr: &Expr| expr.as_literal().is_some_and(|value| value.is_null());
+        let (dataset, from, to) = match (function, arguments) {
+            (Function::ToTable, [dataset]) => (dataset, None, None),
+            (Function::ToTable | Function::At, [dataset, to]) => (dataset, None, Some(point(to)?)),
+            (Function::Changes, [dataset, from]) if is_null(from) => (dataset, None, None),
+            (Function::Changes, [dataset, from]) => (dataset, Some(point(from)?), None),
+            (Function::Changes, [dataset, from, to]) if is_null(from) => (dataset, None, Some(point(to)?)),
+            (Function::Changes, [dataset, from, to]) => (dataset, Some(point(from)?), Some(point(to)?)),
+            _ => return Err(function.usage()),
         };
         let dataset = dataset.as_literal().and_then(|value| value.try_as_str().flatten());
         Ok(Self {
-            wants_state: function == TO_TABLE,
-            dataset: dataset.ok_or_else(usage)?.to_owned(),
-            point,
+            function,
+            dataset: dataset.ok_or_else(|| function.usage())?.to_owned(),
+            from,
+            to,
         })
     }
 
@@ -86,21 +121,82 @@ impl Call {
         }
     }
 
-    /// The result as a table.
-    pub(crate) fn table(
-        &self,
-        table: DatasetTable,
-        summary: &DatasetSummary,
-        bound: Option<Bound>,
-    ) -> Result<Arc<dyn TableProvider>> {
-        let mut plan = LogicalPlanBuilder::scan(self.dataset.as_str(), provider_as_source(Arc::new(table)), None)?;
-        if let Some(bound) = bound {
-            plan = plan.filter(bound.filter(summary.state.vocabulary()))?;
+    /// The result, of the events up to its last moment. `began` is the state of the chain at a block where changes begin.
+    pub(crate) fn table(&self, events: &Events, began: Option<&ChainState>) -> Result<Arc<dyn TableProvider>> {
+        let mut plan = events.plan.clone();
+        if let Some(from) = self.from {
+            self.check_order(events, began)?;
+            let vocabulary = events.summary.state.vocabulary();
+            let wanted = match (from, began.and_then(ChainState::last_offset)) {
+                (Point::SystemTime(time), _) => Some(point::after_time(vocabulary, time)),
+                (Point::Offset(offset), _) | (Point::Block(_), Some(offset)) => Some(point::behind(vocabulary, offset)),
+                (Point::Block(_), None) => None,
+            };
+            if let Some(wanted) = wanted.filter(|_| events.has_rows()) {
+                plan = plan.filter(wanted)?;
+            }
         }
-        if self.wants_state {
-            plan = state::project(plan, summary)?;
+        if self.function == Function::ToTable {
+            plan = state::project(plan, &events.summary)?;
         }
         Ok(Arc::new(ViewTable::new(plan.build()?, None)))
+    }
+
+    fn check_order(&self, events: &Events, began: Option<&ChainState>) -> Result<()> {
+        let is_after = match (self.from, self.to) {
+            (Some(from), Some(to)) => from.is_after(to),
+            _ => false,
+        };
+        let ended = events.summary.state.sequence_number();
+        if is_after || began.is_some_and(|began| began.sequence_number() > ended) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "changes begin behind the point with which they end; write the earlier point first",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The events of a dataset up to some moment.
+pub(crate) struct Events {
+    plan: LogicalPlanBuilder,
+    /// The dataset at that moment.
+    summary: Arc<DatasetSummary>,
+}
+
+impl Events {
+    /// All rows of a table; `summary` is that of the table.
+    pub(crate) fn all(name: &str, table: DatasetTable, summary: Arc<DatasetSummary>) -> Result<Self> {
+        let plan = LogicalPlanBuilder::scan(TableReference::bare(name), provider_as_source(Arc::new(table)), None)?;
+        Ok(Self { plan, summary })
+    }
+
+    /// Those that were there at a point. The columns are those that the dataset had then, which `then` tells.
+    ///
+    /// Rows may be older than their block, so that a time is looked for in the rows.
+    pub(crate) fn until(self, point: Point, then: Arc<DatasetSummary>) -> Result<Self> {
+        let vocabulary = self.summary.state.vocabulary();
+        let plan = match point {
+            Point::Block(_) => self.plan,
+            _ if !self.has_rows() => self.plan,
+            Point::Offset(offset) => self.plan.filter(point::up_to(vocabulary, offset))?,
+            Point::SystemTime(time) => {
+                let columns: Vec<Expr> = then.schema.fields().iter().map(|field| ident(field.name())).collect();
+                self.plan.filter(point::by_time(vocabulary, time))?.project(columns)?
+            }
+        };
+        Ok(Self { plan, summary: then })
+    }
+
+    /// The same as a table.
+    pub(crate) fn table(self) -> Result<Arc<dyn TableProvider>> {
+        Ok(Arc::new(ViewTable::new(self.plan.build()?, None)))
+    }
+
+    /// Whether there is a schema: before it there are no rows.
+    fn has_rows(&self) -> bool {
+        !self.summary.schema.fields().is_empty()
     }
 }
 
@@ -136,17 +232,20 @@ impl Visitor for Finder<'_> {
         else {
             return ControlFlow::Continue(());
         };
-        let function = name.to_string().to_lowercase();
-        if ![TO_TABLE, AT].contains(&function.as_str()) {
+        let name = name.to_string();
+        let Some(function) = Function::ALL
+            .into_iter()
+            .find(|function| function.name().eq_ignore_ascii_case(&name))
+        else {
             return ControlFlow::Continue(());
-        }
+        };
         let arguments = args.args.iter().map(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => constant(self.session, expr),
-            other => Err(plan_datafusion_err!("{function} does not take {other}")),
+            other => Err(plan_datafusion_err!("{} does not take {other}", function.name())),
         });
         match arguments
             .collect::<Result<Vec<_>, _>>()
-            .and_then(|arguments| Call::new(&function, &arguments))
+            .and_then(|arguments| Call::new(function, &arguments))
         {
             Ok(call) if self.calls.contains(&call) => {}
             Ok(call) => self.calls.push(call),
@@ -175,9 +274,9 @@ fn constant(session: &SessionState, expr: &AstExpr) -> Result<Expr, DataFusionEr
 /// Makes the functions known to a session with the tables that they give there.
 pub(crate) fn register(session: &mut SessionState, tables: HashMap<Call, Arc<dyn TableProvider>>) {
     let tables = Arc::new(tables);
-    for function in [TO_TABLE, AT] {
+    for function in Function::ALL {
         // The names of functions are not folded to lower case before they are looked up.
-        for name in [function.to_owned(), function.to_uppercase()] {
+        for name in [function.name().to_owned(), function.name().to_uppercase()] {
             let tables = Arc::clone(&tables);
             session.register_udtf(&name, Arc::new(Resolved { function, tables }));
         }
@@ -187,7 +286,7 @@ pub(crate) fn register(session: &mut SessionState, tables: HashMap<Call, Arc<dyn
 /// A function whose results are there already, since finding datasets takes requests to storage.
 #[derive(Debug)]
 struct Resolved {
-    function: &'static str,
+    function: Function,
     tables: Arc<HashMap<Call, Arc<dyn TableProvider>>>,
 }
 
@@ -195,6 +294,6 @@ impl TableFunctionImpl for Resolved {
     fn call_with_args(&self, arguments: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         let call = Call::new(self.function, arguments.exprs())?;
         let found = self.tables.get(&call).map(Arc::clone);
-        found.ok_or_else(|| plan_datafusion_err!("{} cannot be called here", self.function))
+        found.ok_or_else(|| plan_datafusion_err!("{} cannot be called here", self.function.name()))
     }
 }

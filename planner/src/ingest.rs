@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use jetway_odf::identity::{DatasetId, Multihash};
@@ -49,6 +50,7 @@ use crate::ingest::shape::Shape;
 pub(crate) use crate::ingest::slice::SliceWriter;
 pub(crate) use crate::ingest::together::Waiting;
 use crate::merge::Merger;
+use crate::modify::{self, Computation};
 use crate::session::Engine;
 use crate::spool::Spool;
 use crate::summary::{DatasetSummary, SummaryCache};
@@ -263,6 +265,31 @@ impl Ingest {
             ..Intake::of_push(&summary.state, &request)?
         };
         self.take_in(subject, dataset, summary, intake, rows).await
+    }
+
+    /// Merges rows into a dataset that are computed from its state. `schema` is that of the rows.
+    pub(crate) async fn modify(
+        &self,
+        subject: &Subject,
+        dataset: PinnedDataset,
+        schema: &SchemaRef,
+        key: Option<IdempotencyKey>,
+        computation: Computation,
+    ) -> Result<IngestOutcome> {
+        let summary = self.services.summaries.get(&dataset).await?;
+        if let Some(known) = key.as_ref().and_then(|key| summary.receipts.find(key)) {
+            return Ok(known.answer(dataset.id));
+        }
+        let intake = Intake::of_modification(modify::merge(&dataset, &summary)?, key);
+        let shape = Arc::new(Shape::of(schema, &summary, intake.shape_rules())?);
+        let ready = Ready {
+            subject: subject.clone(),
+            dataset,
+            shape,
+            intake,
+            rows: Rows::Computed(computation),
+        };
+        self.queues.push(ready).await
     }
 
     /// Takes in a file that is read as the push source says.

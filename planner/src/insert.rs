@@ -51,6 +51,11 @@ impl InsertStatement {
         })
     }
 
+    /// One that fills columns with what a query gives, in their order.
+    pub(crate) fn of_columns(table: TableName, columns: Vec<String>, query: SqlStatement) -> Self {
+        Self { table, columns, query }
+    }
+
     /// Gives the rows of the query the names and types of the dataset's columns.
     ///
     /// # Errors

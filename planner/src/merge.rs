@@ -130,6 +130,35 @@ impl Merger {
         Ok(BatchStream::new(output, self.engine.compute.run_ahead(events)))
     }
 
+    /// Looks whether rows, which are as those of [`Self::merge`], each have another key.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when two have the same one; those of `rows`.
+    pub(crate) async fn check_keys(
+        &self,
+        strategy: &MergeStrategy,
+        summary: &DatasetSummary,
+        schema: &SchemaRef,
+        rows: BatchStream,
+    ) -> Result<()> {
+        let vocabulary = summary.state.vocabulary();
+        let columns = Arc::new(Columns::new(strategy, vocabulary, schema, &rows.schema())?);
+        let mut sorted = self.by_key(&columns, prepare(&columns, rows))?;
+        let mut last: Option<Vec<u8>> = None;
+        while let Some(batch) = sorted.try_next().await? {
+            for key in columns::keys(&batch)?.iter().flatten() {
+                if last.as_deref() == Some(key) {
+                    return Err(columns::invalid(
+                        "two rows of parameters change the same row of the dataset, and which one counts cannot be said: send \
+                         them one after the other",
+                    ));
+                }
+                last = Some(key.to_vec());
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets and removes all indexes of a dataset. The next merge makes what it needs again from the slices.
     ///
     /// # Errors

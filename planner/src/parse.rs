@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::{Error, ErrorKind, Result, bounds, dialect, failure};
 
+mod as_of;
+
 /// Longest statement, in bytes. A longer one is a program that should send its values as rows.
 const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
 
@@ -40,6 +42,7 @@ impl Parsed {
         let parameters = number(&mut tokens)?;
         let options = &session.config_options().sql_parser;
         let sql_dialect = sql_dialect(session);
+        let has_points = as_of::replace(&mut tokens, sql_dialect.as_ref(), sql)?;
         let statements = DFParserBuilder::new(tokens)
             .with_dialect(sql_dialect.as_ref())
             .with_recursion_limit(options.recursion_limit.get())
@@ -50,6 +53,9 @@ impl Parsed {
         match (statements.next(), statements.next()) {
             (Some(mut statement), None) => {
                 bounds::check_statement(&statement)?;
+                if has_points {
+                    as_of::finish(&mut statement);
+                }
                 dialect::standardize(&mut statement)?;
                 Ok(Self { statement, parameters })
             }

@@ -1,7 +1,7 @@
 //! The entrance: plans statements, lists tables, ingests rows.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -18,26 +18,29 @@ use jetway_odf::storage::{GarbageOptions, GarbageReport};
 use crate::bounds::is_small;
 use crate::ddl::{CreateStatement, DropStatement};
 use crate::describe::Descriptions;
+use crate::functions::Moments;
 use crate::ingest::{Ingest, Services};
 use crate::insert::InsertStatement;
 use crate::merge::Merger;
+use crate::modify::{Computation, Modification, ModifyStatement};
 use crate::parameters::{Prepared, Unbound};
 use crate::parse::{self, Parsed};
 use crate::plan_cache::{Kept, Key, PlanCache, Template, literals};
 use crate::policy::Change;
 use crate::read_index::{Effort, ReadIndexes};
-use crate::resolve::{FixedNames, Resolved, Resolver};
+use crate::resolve::{FixedNames, Reading, Resolved, Resolver, Sources};
 use crate::session::Engine;
 use crate::statement::is_repeatable;
 use crate::summary::{DatasetSummary, SummaryCache};
 use crate::system::{Datasets, SystemTableSource};
 use crate::transaction::Transactions;
 use crate::update::{NewRows, Planned};
+use crate::view::ViewStatement;
 use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
     IngestRequest, Pin, PinnedDataset, PlanCacheFigures, PlanCacheOptions, PlanRequest, PullOptions, PullOutcome,
     Query, Result, Rewrite, RewriteOutcome, Statement, Subject, TableName, TransactionId, TransactionOptions,
-    TransactionOutcome, Update, UpdateOutcome, policy, rewrite, summary,
+    TransactionOutcome, Update, UpdateOutcome, View, policy, rewrite, summary, view,
 };
 
 mod listing;
@@ -119,6 +122,7 @@ struct Shared {
     compact_in_background: bool,
     clock: Clock,
     ingest: Ingest,
+    sources: Arc<Sources>,
     system: Vec<Arc<dyn SystemTableSource>>,
     transactions: Option<Transactions>,
     plans: PlanCache,
@@ -153,12 +157,23 @@ impl Planner {
             },
             options.large_ingests,
         );
+        let descriptions = Arc::default();
+        let sources = Sources {
+            engine: engine.clone(),
+            catalog: Arc::clone(&catalog),
+            summaries: Arc::clone(&summaries),
+            descriptions: Arc::clone(&descriptions),
+            indexes: Arc::clone(&indexes),
+            moments: Moments::default(),
+            system: system.clone(),
+        };
         Ok(Self {
             shared: Arc::new(Shared {
                 catalog,
                 engine,
                 summaries,
-                descriptions: Arc::default(),
+                descriptions,
+                sources: Arc::new(sources),
                 indexes,
                 compact_in_background: options.compact_in_background,
                 clock,
@@ -420,6 +435,32 @@ impl Planner {
         Ok(outcome)
     }
 
+    /// Changes or removes rows.
+    pub(crate) async fn modify(
+        &self,
+        modification: &Arc<Modification>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<IngestOutcome> {
+        let (shared, evaluated) = (Arc::clone(&self.shared), Arc::clone(modification));
+        let (deletes, runs) = (
+            modification.statement.is_delete(),
+            modification.values.as_ref().map_or(1, RecordBatch::num_rows),
+        );
+        let computation = Computation {
+            rows: Arc::new(move |dataset| evaluate(Arc::clone(&shared), Arc::clone(&evaluated), dataset)),
+            each_key_once: !deletes && runs > 1,
+            counts_events: deletes,
+        };
+        let (subject, dataset) = (&modification.subject, modification.dataset.clone());
+        let modified = self
+            .shared
+            .ingest
+            .modify(subject, dataset, &modification.schema, key, computation);
+        let outcome = modified.await?;
+        self.added(subject, outcome.dataset, outcome.head, outcome.events);
+        Ok(outcome)
+    }
+
     /// Makes a dataset that nobody has pushed to.
     pub(crate) async fn make(
         &self,
@@ -437,7 +478,7 @@ impl Planner {
     pub(crate) async fn drop_datasets(&self, subject: &Subject, drop: &DropStatement) -> Result<()> {
         let mut found: Vec<PinnedDataset> = Vec::new();
         for name in &drop.tables {
-            match self.shared.writable(subject, name).await {
+            match self.shared.writable_dataset(subject, name).await {
                 Ok(dataset) if found.iter().all(|other| other.id != dataset.id) => found.push(dataset),
                 Ok(_) => {}
                 Err(error) if drop.if_exists && error.kind() == ErrorKind::NotFound => {}
@@ -446,6 +487,40 @@ impl Planner {
         }
         for dataset in found {
             self.shared.catalog.delete(subject, &dataset).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a view that has been looked at.
+    pub(crate) async fn create_view(&self, subject: &Subject, create: &ViewStatement, view: &View) -> Result<()> {
+        let kept = self.shared.catalog.set_view(subject, view, create.replaces).await;
+        match kept {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && create.if_not_exists => {
+                match self.shared.catalog.view(subject, &view.alias).await? {
+                    Some(_) => Ok(()),
+                    None => Err(error),
+                }
+            }
+            kept => kept,
+        }
+    }
+
+    /// Removes views.
+    pub(crate) async fn drop_views(&self, subject: &Subject, drop: &DropStatement) -> Result<()> {
+        for name in &drop.tables {
+            let alias = view::alias(subject, name)?;
+            if !self.shared.catalog.remove_view(subject, &alias).await? && !drop.if_exists {
+                let is_dataset = self.shared.catalog.resolve(subject, name, Access::Read).await.is_ok();
+                let advice = if is_dataset {
+                    "; it is a dataset: write DROP TABLE"
+                } else {
+                    ""
+                };
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("there is no view {alias}{advice}"),
+                ));
+            }
         }
         Ok(())
     }
@@ -560,56 +635,71 @@ impl Shared {
     async fn resolve(
         &self,
         session: &mut SessionState,
-        subject: &Subject,
+        reading: Reading<'_>,
         query: Parsed,
-        pins: Option<&[Pin]>,
-    ) -> Result<(Unbound, Vec<Pin>)> {
-        let (unbound, resolved) = self.resolve_names(session, subject, query, pins).await?;
-        Ok((unbound, resolved.pins))
-    }
-
-    /// The same, and what the meaning of the statement depends on.
-    async fn resolve_names(
-        &self,
-        session: &mut SessionState,
-        subject: &Subject,
-        query: Parsed,
-        pins: Option<&[Pin]>,
     ) -> Result<(Unbound, Resolved)> {
         policy::check_kind(&query.statement)?;
-        let resolved = self.resolver(subject, pins).register(session, &query.statement).await?;
+        let resolved = self.resolver(reading).register(session, &query.statement).await?;
         Ok((Unbound::new(session, query).await?, resolved))
     }
 
-    fn resolver<'a>(&'a self, subject: &'a Subject, pins: Option<&'a [Pin]>) -> Resolver<'a> {
-        Resolver {
-            engine: &self.engine,
-            catalog: &self.catalog,
-            summaries: &self.summaries,
-            descriptions: &self.descriptions,
-            indexes: &self.indexes,
-            subject,
-            system: &self.system,
-            pins,
-            lookups: Mutex::new(Some(Vec::new())),
-        }
+    fn resolver<'a>(&'a self, reading: Reading<'a>) -> Resolver<'a> {
+        Resolver::new(&self.sources, reading)
     }
 
     /// Plans the query of an INSERT, with the types of the columns that it fills.
     async fn resolve_insert(
         &self,
         session: &mut SessionState,
-        subject: &Subject,
+        reading: Reading<'_>,
         insert: &InsertStatement,
         parameters: usize,
     ) -> Result<Insertion> {
-        let dataset = self.ingest.writable(subject, &insert.table).await?;
+        let dataset = self.changeable(reading.subject, &insert.table).await?;
         let summary = self.summaries.get(&dataset).await?;
+        self.resolve_rows(session, reading, (dataset, summary), insert, parameters)
+            .await
+    }
+
+    /// Plans the query of an UPDATE or DELETE over the state of a dataset at its pinned head.
+    async fn resolve_modify(
+        &self,
+        session: &mut SessionState,
+        reading: Reading<'_>,
+        modify: &ModifyStatement,
+        dataset: PinnedDataset,
+        parameters: usize,
+    ) -> Result<(Insertion, InsertStatement)> {
+        if reading.as_of.is_some() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the session reads the past (as_of), which cannot be changed: unset the option first",
+            ));
+        }
+        let summary = self.summaries.get(&dataset).await?;
+        let insert = modify.rows(&dataset, &summary)?;
+        let known = Some(Pin {
+            dataset: dataset.id,
+            head: dataset.head,
+        });
+        let reading = Reading { known, ..reading };
+        let insertion = self.resolve_rows(session, reading, (dataset, summary), &insert, parameters);
+        Ok((insertion.await?, insert))
+    }
+
+    async fn resolve_rows(
+        &self,
+        session: &mut SessionState,
+        reading: Reading<'_>,
+        (dataset, summary): (PinnedDataset, Arc<DatasetSummary>),
+        insert: &InsertStatement,
+        parameters: usize,
+    ) -> Result<Insertion> {
         let query = Parsed {
             statement: insert.query.clone(),
             parameters,
         };
-        let (mut query, pins) = self.resolve(session, subject, query, None).await?;
+        let (mut query, Resolved { pins, .. }) = self.resolve(session, reading, query).await?;
         query.fill(&insert.types(&summary)?, |plan| insert.project(plan, &summary))?;
         Ok(Insertion {
             dataset,
@@ -617,6 +707,46 @@ impl Shared {
             query,
             pins,
         })
+    }
+
+    /// Looks whether a view can be read, at the present.
+    async fn check_view(&self, reading: Reading<'_>, view: View) -> Result<()> {
+        let reading = Reading { as_of: None, ..reading };
+        self.resolver(reading).check_view(view).await
+    }
+
+    /// As [`Self::writable`], and says of a view that it is one.
+    async fn writable_dataset(&self, subject: &Subject, name: &TableName) -> Result<PinnedDataset> {
+        match self.writable(subject, name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.no_dataset(subject, name, error).await),
+            found => found,
+        }
+    }
+
+    async fn no_dataset(&self, subject: &Subject, name: &TableName, error: Error) -> Error {
+        let view = match view::alias(subject, name) {
+            Ok(alias) => self.catalog.view(subject, &alias).await,
+            Err(_) => Ok(None),
+        };
+        match view {
+            Ok(Some(view)) => Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "{} is a view and has no rows of its own: change the datasets that it reads, or write DROP VIEW to remove it",
+                    view.alias
+                ),
+            ),
+            Ok(None) => error,
+            Err(error) => error,
+        }
+    }
+
+    /// The dataset that a statement adds rows to or changes.
+    async fn changeable(&self, subject: &Subject, name: &TableName) -> Result<PinnedDataset> {
+        match self.ingest.writable(subject, name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.no_dataset(subject, name, error).await),
+            found => found,
+        }
     }
 
     async fn writable(&self, subject: &Subject, name: &TableName) -> Result<PinnedDataset> {
@@ -729,12 +859,15 @@ async fn plan_anew(
         None => Parsed::new(&session, sql)?,
     };
     let (unbound, resolved) = shared
-        .resolve_names(&mut session, subject, parsed.clone(), request.pins.as_deref())
+        .resolve(&mut session, Reading::of(request)?, parsed.clone())
         .await?;
+    resolved.check_views(request)?;
     let bound = unbound.bind(&session, request.parameters.as_ref()).await?;
     // The optimizer puts values in the place of functions.
-    let repeatable = is_repeatable(&session, Some(&parsed.statement), bound.unbound_plan())?;
-    let Resolved { pins, lookups } = resolved;
+    let repeatable = is_repeatable(&session, Some(&parsed.statement), bound.unbound_plan())? && resolved.repeatable;
+    let Resolved {
+        pins, lookups, views, ..
+    } = resolved;
     let lookups = lookups.filter(|_| repeatable && request.pins.is_none());
     let (session, template) = match lookups {
         Some(lookups) => {
@@ -746,7 +879,7 @@ async fn plan_anew(
         None => (Arc::new(session), None),
     };
     let statement = Statement::repeated(session, bound, pins, compute)?;
-    Ok((statement.repeatable(repeatable), template))
+    Ok((statement.repeatable(repeatable).over_views(views), template))
 }
 
 fn prepare(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Result<Prepared>> {
@@ -758,14 +891,12 @@ fn prepare(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Resu
         let subject = &request.subject;
         let mut session = shared.engine.session(subject, &request.session);
         let parsed = Parsed::new(&session, sql_text(&request)?)?;
-        let parameters = parsed.parameters;
+        let (parameters, reading) = (parsed.parameters, Reading::of(&request)?);
         let change = policy::change(parsed.statement.clone())?;
         let change = change.map(|change| change.within(request.session.schema.as_deref()));
         let needed = match change.transpose()? {
             None => {
-                let (query, pins) = shared
-                    .resolve(&mut session, subject, parsed, request.pins.as_deref())
-                    .await?;
+                let (query, Resolved { pins, .. }) = shared.resolve(&mut session, reading, parsed).await?;
                 let (parameters, repeated) = query.announce(&session).await?;
                 let compute = shared.engine.compute.clone();
                 let statement = Statement::repeated(session, repeated, pins, compute)?;
@@ -776,14 +907,19 @@ fn prepare(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Resu
             }
             Some(Change::Insert(insert)) => {
                 let insertion = shared
-                    .resolve_insert(&mut session, subject, &insert, parameters)
+                    .resolve_insert(&mut session, reading, &insert, parameters)
                     .await?;
                 insertion.query.parameters()
+            }
+            Some(Change::Modify(modify)) => {
+                let dataset = shared.changeable(subject, &modify.table).await?;
+                let resolved = shared.resolve_modify(&mut session, reading, &modify, dataset, parameters);
+                resolved.await?.0.query.parameters()
             }
             Some(Change::Create(create)) => match create.query.clone() {
                 Some(statement) => {
                     let query = Parsed { statement, parameters };
-                    let (query, _) = shared.resolve(&mut session, subject, query, None).await?;
+                    let (query, _) = shared.resolve(&mut session, reading, query).await?;
                     let (parameters, repeated) = query.announce(&session).await?;
                     NewRows::None(repeated.schema()).check(&create)?;
                     parameters
@@ -793,6 +929,10 @@ fn prepare(shared: Arc<Shared>, request: PlanRequest) -> BoxFuture<'static, Resu
                     Arc::new(Schema::empty())
                 }
             },
+            Some(Change::CreateView(create)) => {
+                shared.check_view(reading, create.view(subject)?).await?;
+                Arc::new(Schema::empty())
+            }
             Some(Change::Drop(_)) => Arc::new(Schema::empty()),
         };
         Ok(Prepared {
@@ -820,7 +960,7 @@ fn plan_update(
         let Some(change) = policy::change(statement)? else {
             return Ok(None);
         };
-        let compute = shared.engine.compute.clone();
+        let (compute, reading) = (shared.engine.compute.clone(), Reading::of(&request)?);
         let planned = match change.within(request.session.schema.as_deref())? {
             Change::Insert(insert) => {
                 let Insertion {
@@ -829,7 +969,7 @@ fn plan_update(
                     query,
                     pins,
                 } = shared
-                    .resolve_insert(&mut session, subject, &insert, parameters)
+                    .resolve_insert(&mut session, reading, &insert, parameters)
                     .await?;
                 let rows = match (values, query.values_row()) {
                     (Some(values), Some(row)) => {
@@ -847,11 +987,37 @@ fn plan_update(
                 };
                 Planned::Insert { dataset, summary, rows }
             }
+            Change::Modify(modify) => {
+                let dataset = shared.changeable(subject, &modify.table).await?;
+                let values = keep(values).await?;
+                let resolved = shared.resolve_modify(&mut session, reading, &modify, dataset, parameters);
+                let (
+                    Insertion {
+                        dataset,
+                        summary,
+                        query,
+                        pins,
+                    },
+                    insert,
+                ) = resolved.await?;
+                let query = query.bind(&session, values.as_ref()).await?;
+                let query = query.project(|plan| insert.project(plan, &summary))?;
+                let schema = Statement::repeated(session, query, pins, compute)?.schema();
+                Planned::Modify(Arc::new(Modification {
+                    subject: subject.clone(),
+                    session: request.session.clone(),
+                    statement: modify,
+                    parameters,
+                    values,
+                    dataset,
+                    schema,
+                }))
+            }
             Change::Create(create) => {
                 let rows = match create.query.clone() {
                     Some(statement) => {
                         let query = Parsed { statement, parameters };
-                        let (query, pins) = shared.resolve(&mut session, subject, query, None).await?;
+                        let (query, Resolved { pins, .. }) = shared.resolve(&mut session, reading, query).await?;
                         let query = query.bind(&session, keep(values).await?.as_ref()).await?;
                         NewRows::Query(Statement::repeated(session, query, pins, compute)?)
                     }
@@ -859,6 +1025,11 @@ fn plan_update(
                 };
                 rows.check(&create)?;
                 Planned::Create { create, rows }
+            }
+            Change::CreateView(create) => {
+                let view = create.view(subject)?;
+                shared.check_view(reading, view.clone()).await?;
+                Planned::CreateView { create, view }
             }
             Change::Drop(drop) => Planned::Drop(drop),
         };
@@ -868,6 +1039,43 @@ fn plan_update(
             request.transaction,
             planned,
         )))
+    }
+    .boxed()
+}
+
+/// The rows that an UPDATE or DELETE means for its dataset at a pinned head.
+fn evaluate(
+    shared: Arc<Shared>,
+    modification: Arc<Modification>,
+    dataset: PinnedDataset,
+) -> BoxFuture<'static, Result<BatchStream>> {
+    async move {
+        let Modification {
+            subject,
+            session,
+            statement,
+            parameters,
+            values,
+            ..
+        } = modification.as_ref();
+        let mut session = shared.engine.session(subject, session);
+        let reading = Reading {
+            subject,
+            pins: None,
+            known: None,
+            as_of: None,
+        };
+        let resolved = shared.resolve_modify(&mut session, reading, statement, dataset, *parameters);
+        let (
+            Insertion {
+                summary, query, pins, ..
+            },
+            insert,
+        ) = resolved.await?;
+        let query = query.bind(&session, values.as_ref()).await?;
+        let query = query.project(|plan| insert.project(plan, &summary))?;
+        let compute = shared.engine.compute.clone();
+        Statement::repeated(session, query, pins, compute)?.execute().await
     }
     .boxed()
 }

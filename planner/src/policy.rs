@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::ast::Statement as Ast;
 
 use crate::ddl::{CreateStatement, DropStatement};
 use crate::insert::InsertStatement;
+use crate::modify::ModifyStatement;
+use crate::view::ViewStatement;
 use crate::{Error, ErrorKind, Result, bounds};
 
 /// Refuses a statement that does more than read by its kind alone, before its names are looked up.
@@ -32,7 +34,9 @@ pub(crate) fn check_kind(statement: &SqlStatement) -> Result<()> {
 #[derive(Debug)]
 pub(crate) enum Change {
     Insert(InsertStatement),
+    Modify(ModifyStatement),
     Create(CreateStatement),
+    CreateView(ViewStatement),
     Drop(DropStatement),
 }
 
@@ -44,6 +48,8 @@ impl Change {
     pub(crate) fn within(mut self, schema: Option<&str>) -> Result<Self> {
         match &mut self {
             Self::Insert(insert) => insert.table = insert.table.clone().within(schema)?,
+            Self::Modify(modify) => modify.table = modify.table.clone().within(schema)?,
+            Self::CreateView(create) => create.view = create.view.clone().within(schema)?,
             Self::Create(create) => create.table = create.table.clone().within(schema)?,
             Self::Drop(drop) => {
                 let tables = drop.tables.iter().map(|table| table.clone().within(schema));
@@ -70,6 +76,9 @@ pub(crate) fn change(statement: SqlStatement) -> Result<Option<Change>> {
     };
     Ok(match *ast {
         Ast::Insert(insert) => Some(Change::Insert(InsertStatement::new(&insert)?)),
+        Ast::Update(update) => Some(Change::Modify(ModifyStatement::of_update(update)?)),
+        Ast::Delete(delete) => Some(Change::Modify(ModifyStatement::of_delete(delete)?)),
+        Ast::CreateView(create) => Some(Change::CreateView(ViewStatement::new(&create)?)),
         Ast::CreateTable(create) => Some(Change::Create(CreateStatement::new(create)?)),
         drop @ Ast::Drop { .. } => Some(Change::Drop(DropStatement::new(&drop)?)),
         _ => None,
@@ -106,8 +115,8 @@ fn refusal_of(what: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         format!(
-            "{what} is not possible here; statements may read (SELECT, EXPLAIN, SHOW) and, sent as an update, add rows (INSERT) \
-             or make and remove datasets (CREATE TABLE, DROP TABLE); rows come in by ingest as well"
+            "{what} is not possible here; statements may read (SELECT, EXPLAIN, SHOW) and, sent as an update, add and change rows \
+             (INSERT, UPDATE, DELETE) or make and remove datasets and views (CREATE TABLE, DROP TABLE, CREATE VIEW, DROP VIEW)"
         ),
     )
 }

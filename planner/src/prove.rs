@@ -116,6 +116,13 @@ impl Planner {
                  without a proof",
             ));
         }
+        if input.include.contains(&Include::Proof) && statement.views().is_some() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the answer cannot be proved, because the statement reads a view, whose text may be another one at the next run: \
+                 write the query of the view in place of its name, or ask without a proof",
+            ));
+        }
         let schema = match input.schema_format {
             Some(format) if input.include.contains(&Include::Schema) => {
                 Some((schema_json(&statement.schema(), format)?, format))

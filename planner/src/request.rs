@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use jetway_odf::identity::DatasetId;
+use jetway_odf::identity::{DatasetId, Multihash};
 
-use crate::{Pin, Subject, TableName, TransactionId};
+use crate::functions::Point;
+use crate::{Error, ErrorKind, Pin, Result, Subject, TableName, TransactionId};
 
 /// What to plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,6 +56,29 @@ pub struct SessionOptions {
     pub schema: Option<String>,
     /// The time zone of `now()`, `current_date` and of texts that become times, such as Europe/Berlin or +02:00; UTC unless set.
     pub time_zone: Option<String>,
+    /// A point in the past of all datasets that are read: a system time, the hash of a block, or an offset. The present unless
+    /// set.
+    pub as_of: Option<String>,
+}
+
+impl SessionOptions {
+    /// Whether a text can be the value of [`Self::as_of`].
+    #[must_use]
+    pub fn is_point(text: &str) -> bool {
+        Point::parse(text).is_some()
+    }
+
+    pub(crate) fn point(&self) -> Result<Option<Point>> {
+        let Some(text) = self.as_of.as_deref() else {
+            return Ok(None);
+        };
+        Point::parse(text).map(Some).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                "as_of takes a point in the past: a system time, an offset or a block hash",
+            )
+        })
+    }
 }
 
 /// A statement to plan.
@@ -73,6 +97,8 @@ pub struct PlanRequest {
     pub pins: Option<Vec<Pin>>,
     /// What names in the statement mean, whatever the datasets are called by now. Goes with `pins`.
     pub names: Vec<(TableName, DatasetId)>,
+    /// With pins: the digest of the views that the earlier plan saw.
+    pub views: Option<Multihash>,
     /// The transaction that it is part of: what it adds to datasets waits for its end.
     pub transaction: Option<TransactionId>,
 }
@@ -92,6 +118,7 @@ impl PlanRequest {
             session: SessionOptions::default(),
             pins: None,
             names: Vec::new(),
+            views: None,
             transaction: None,
         }
     }
@@ -107,6 +134,13 @@ impl PlanRequest {
     #[must_use]
     pub fn with_pins(mut self, pins: Vec<Pin>) -> Self {
         self.pins = Some(pins);
+        self
+    }
+
+    /// The same request over the views that an earlier plan saw.
+    #[must_use]
+    pub fn with_views(mut self, views: Option<Multihash>) -> Self {
+        self.views = views;
         self
     }
 

@@ -87,6 +87,7 @@ pub struct Statement {
     schema: SchemaRef,
     pins: Vec<Pin>,
     repeatable: bool,
+    views: Option<Multihash>,
     compute: Compute,
     /// For a statement that runs for other than a single row of parameters; then `plan` is not run.
     repeated: Option<Arc<Repeated>>,
@@ -106,6 +107,7 @@ impl Statement {
             schema,
             pins,
             repeatable: false,
+            views: None,
             compute,
             repeated: None,
         }
@@ -120,6 +122,12 @@ impl Statement {
     /// The same statement with a schema that may have more nulls than the plan.
     pub(crate) fn declared(mut self, schema: SchemaRef) -> Self {
         self.schema = schema;
+        self
+    }
+
+    /// The same statement, which reads views whose definitions have a digest.
+    pub(crate) fn over_views(mut self, views: Option<Multihash>) -> Self {
+        self.views = views;
         self
     }
 
@@ -149,6 +157,11 @@ impl Statement {
     /// The datasets that it reads, each at the block that was its head when the statement was planned.
     pub fn pins(&self) -> &[Pin] {
         &self.pins
+    }
+
+    /// A digest of the definitions of all views that it reads.
+    pub fn views(&self) -> Option<Multihash> {
+        self.views
     }
 
     /// Whether it gives the same rows whenever it runs at the same heads: it calls no function such as `now()` or `random()`,

@@ -15,8 +15,8 @@ mod consumer;
 mod limits;
 
 use self::consumer::Consumer;
-use crate::resolve::Resolver;
-use crate::{Error, ErrorKind, Pin, Result};
+use crate::resolve::{Resolved, Resolver};
+use crate::{Error, ErrorKind, Result};
 
 /// Longest plan, in bytes.
 const MAX_PLAN_BYTES: usize = 1024 * 1024;
@@ -127,7 +127,7 @@ impl SubstraitPlan {
         &self,
         session: &SessionState,
         resolver: &Resolver<'_>,
-    ) -> Result<(LogicalPlan, Vec<Pin>)> {
+    ) -> Result<(LogicalPlan, Resolved)> {
         let extensions = Extensions::try_from(&self.0.extensions)?;
         if !extensions.type_variations.is_empty() {
             return Err(Error::new(
@@ -137,7 +137,7 @@ impl SubstraitPlan {
         }
         let consumer = Consumer::new(&extensions, session, resolver);
         let plan = from_substrait_plan_with_consumer(&consumer, &self.0).await?;
-        Ok((plan, consumer.pins()))
+        Ok((plan, consumer.resolved()))
     }
 }
 

@@ -8,9 +8,12 @@ use futures::stream;
 
 use crate::ddl::{CreateStatement, DropStatement};
 use crate::ingest;
+use crate::modify::Modification;
 use crate::summary::DatasetSummary;
+use crate::view::ViewStatement;
 use crate::{
-    BatchStream, IdempotencyKey, IngestOutcome, PinnedDataset, Planner, Result, Statement, Subject, TransactionId,
+    BatchStream, Error, ErrorKind, IdempotencyKey, IngestOutcome, PinnedDataset, Planner, Result, Statement, Subject,
+    TransactionId, View,
 };
 
 /// A planned statement that changes datasets. Cheap to clone.
@@ -37,9 +40,14 @@ pub(crate) enum Planned {
         summary: Arc<DatasetSummary>,
         rows: Statement,
     },
+    Modify(Arc<Modification>),
     Create {
         create: CreateStatement,
         rows: NewRows,
+    },
+    CreateView {
+        create: ViewStatement,
+        view: View,
     },
     Drop(DropStatement),
 }
@@ -107,9 +115,26 @@ impl Update {
                 }
                 Some(Box::pin(planner.insert(subject, dataset.clone(), summary, key, rows)).await?)
             }
+            Planned::Modify(modification) => {
+                if self.transaction.is_some() {
+                    return Err(Error::new(
+                        ErrorKind::Unsupported,
+                        "UPDATE and DELETE are not part of transactions: turn autocommit on in the client, or commit first",
+                    ));
+                }
+                Some(Box::pin(planner.modify(modification, key)).await?)
+            }
             Planned::Create { create, rows } => {
                 let rows = rows.open().await?;
                 Some(Box::pin(planner.make(subject, create, key, rows)).await?)
+            }
+            Planned::CreateView { create, view } => {
+                planner.create_view(subject, create, view).await?;
+                None
+            }
+            Planned::Drop(drop) if drop.views => {
+                planner.drop_views(subject, drop).await?;
+                None
             }
             Planned::Drop(drop) => {
                 planner.drop_datasets(subject, drop).await?;
@@ -127,7 +152,9 @@ impl fmt::Debug for Update {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.planned.as_ref() {
             Planned::Insert { .. } => "insert",
+            Planned::Modify(_) => "modify",
             Planned::Create { .. } => "create",
+            Planned::CreateView { .. } => "create view",
             Planned::Drop(_) => "drop",
         };
         f.debug_struct("Update").field("kind", &kind).finish_non_exhaustive()

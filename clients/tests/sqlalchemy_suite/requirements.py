@@ -16,7 +16,7 @@ _CLOSED = {
         "implicitly_named_constraints",
         "duplicate_key_raises_integrity_error",
     ],
-    "Rows are never changed in place: UPDATE and DELETE are not offered": [
+    "A table shows events, to which UPDATE and DELETE add; its state is to_table": [
         "delete_from",
         "update_where_target_in_subquery",
         "autocommit",

@@ -27,6 +27,11 @@ impl Repositories {
         }
     }
 
+    /// Where what belongs to no dataset is kept.
+    pub(super) fn root(&self) -> &Repository {
+        &self.root
+    }
+
     /// Finds out whether storage answers.
     pub(super) async fn check(&self) -> Result<()> {
         for repository in std::iter::once(&self.root).chain(&self.derivative) {

@@ -509,3 +509,75 @@ async fn what_is_read_only_is_found_but_not_given_for_writing() {
     let created = catalog.create(&alice(), &alias("other"), new_seed(), Vec::new()).await;
     assert_eq!(kind(created), ErrorKind::PermissionDenied);
 }
+
+#[tokio::test]
+async fn views_are_kept_in_the_repository_and_share_names_with_datasets() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = Repository::open(folder.path().to_str().unwrap(), &RepositoryOptions::default())
+        .await
+        .unwrap();
+    for repository in [repository().await, local] {
+        let (one, other) = (catalog(&repository), catalog(&repository));
+        let view = |name: &str, query: &str| View {
+            alias: alias(name),
+            query: query.to_owned(),
+        };
+        let made = one
+            .create(&alice(), &alias("alice/Table"), new_seed(), Vec::new())
+            .await
+            .unwrap();
+        one.set_view(&alice(), &view("alice/My-View", "SELECT 1"), false)
+            .await
+            .unwrap();
+        let found = other.view(&alice(), &alias("ALICE/my-view")).await.unwrap().unwrap();
+        assert_eq!(
+            (found.alias.to_string().as_str(), found.query.as_str()),
+            ("alice/My-View", "SELECT 1")
+        );
+        let again = view("alice/my-view", "SELECT 2");
+        assert_eq!(
+            kind(other.set_view(&alice(), &again, false).await),
+            ErrorKind::AlreadyExists
+        );
+        other.set_view(&alice(), &again, true).await.unwrap();
+        one.set_view(&admin(), &view("bob/a", "SELECT 3"), true).await.unwrap();
+
+        for refused in [
+            one.set_view(&alice(), &view("alice/TABLE", "SELECT 1"), true).await,
+            one.create(&alice(), &alias("alice/MY-VIEW"), new_seed(), Vec::new())
+                .await
+                .map(drop),
+        ] {
+            assert_eq!(kind(refused), ErrorKind::AlreadyExists);
+        }
+        let foreign = view("bob/b", "SELECT 1");
+        assert_eq!(
+            kind(one.set_view(&alice(), &foreign, false).await),
+            ErrorKind::PermissionDenied
+        );
+        assert_eq!(
+            kind(one.remove_view(&alice(), &alias("bob/a")).await),
+            ErrorKind::PermissionDenied
+        );
+
+        let queries = async |account: Option<&str>| {
+            let account = account.map(|account| account.parse().unwrap());
+            let views = other.views(&alice(), account.as_ref()).await.unwrap();
+            views.into_iter().map(|view| view.query).collect::<Vec<_>>()
+        };
+        assert_eq!(queries(None).await, ["SELECT 2", "SELECT 3"]);
+        assert_eq!(queries(Some("Alice")).await, ["SELECT 2"]);
+        assert_eq!(other.accounts(&alice()).await.unwrap(), ["alice", "bob"]);
+        // They are no datasets.
+        assert_eq!(other.names(&alice(), None).await.unwrap().len(), 1);
+        assert!(one.remove_view(&alice(), &alias("Alice/My-View")).await.unwrap());
+        assert!(!one.remove_view(&alice(), &alias("Alice/My-View")).await.unwrap());
+        assert!(other.view(&alice(), &alias("alice/my-view")).await.unwrap().is_none());
+        StorageCatalog::delete(&one, &alice(), &RegisteredDataset::from(&made))
+            .await
+            .unwrap();
+        one.set_view(&alice(), &view("alice/table", "SELECT 4"), false)
+            .await
+            .unwrap();
+    }
+}

@@ -66,6 +66,7 @@ pub(super) async fn create_query(call: &Call, query: Query) -> Result<Bytes> {
         transaction: call.transaction,
         // It runs against what is there then, not now.
         pins: Vec::new(),
+        views: None,
         profile: call.profile,
         account: call.subject.name().as_str().to_owned(),
         expires: call.now() + options.prepared_ttl,

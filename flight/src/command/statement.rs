@@ -148,6 +148,7 @@ pub(super) fn ticket(call: &Call, planned: &Ready) -> Result<Ticket> {
         id,
         transaction: None,
         pins: statement.pins().to_vec(),
+        views: statement.views(),
         profile: call.profile,
         part: None,
         account: call.subject.name().as_str().to_owned(),
@@ -161,7 +162,8 @@ pub(super) fn request(call: &Call, ticket: &Ticket) -> Result<PlanRequest> {
     Ok(PlanRequest::new(&call.subject, ticket.query.clone())
         .with_session(ticket.session.clone())
         .with_parameters(values)
-        .with_pins(ticket.pins.clone()))
+        .with_pins(ticket.pins.clone())
+        .with_views(ticket.views))
 }
 
 /// The statement of a ticket. Unless it was planned a moment ago, it is planned again, which asks again whether the caller may read

@@ -7,8 +7,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_flight::sql::CommandGetTables;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use jetway_odf::identity::AccountName;
 use jetway_planner::{
     BatchStream, CATALOG, Error as PlannerError, ErrorKind as PlannerKind, SystemTable, TableDescription, TableEntry,
+    View,
 };
 use tokio::sync::mpsc::Sender;
 
@@ -51,6 +53,7 @@ pub(super) fn rows(call: &Call, command: CommandGetTables) -> Result<BatchStream
 /// A table of the listing.
 enum Table {
     Dataset(TableEntry),
+    View(View),
     System(SystemTable),
 }
 
@@ -59,6 +62,10 @@ impl Table {
     fn names(&self) -> (&str, &str) {
         match self {
             Self::Dataset(entry) => (&entry.account, &entry.name),
+            Self::View(view) => {
+                let account = view.alias.account.as_ref().map_or("", AccountName::as_str);
+                (account, view.alias.name.as_str())
+            }
             Self::System(table) => (&table.schema, &table.name),
         }
     }
@@ -66,6 +73,7 @@ impl Table {
     fn table_type(&self) -> &'static str {
         match self {
             Self::Dataset(entry) => table_types::table_type(entry.kind),
+            Self::View(_) => table_types::VIEW,
             Self::System(_) => table_types::SYSTEM_TABLE,
         }
     }
@@ -108,6 +116,10 @@ async fn wanted(call: &Call, command: &CommandGetTables) -> std::result::Result<
         let account = schema.as_ref().and_then(Pattern::literal);
         let datasets = planner.tables(&call.subject, account.as_deref()).await?;
         tables.extend(datasets.into_iter().map(Table::Dataset));
+        if wants_type(table_types::VIEW) {
+            let views = planner.views(&call.subject, account.as_deref()).await?;
+            tables.extend(views.into_iter().map(Table::View));
+        }
     }
     if wants_type(table_types::SYSTEM_TABLE) {
         tables.extend(planner.system_tables().await?.into_iter().map(Table::System));
@@ -151,6 +163,25 @@ async fn with_schema(call: &Call, table: Table) -> std::result::Result<Option<(T
             };
             let schema = with_column_metadata(&profile.schema(&description.schema), Some(columns));
             (Table::Dataset(entry), schema)
+        }
+        Table::View(view) => {
+            let described = call.shared.planner.describe_view(&call.subject, &view).await;
+            let schema = match described {
+                Ok(schema) => schema,
+                Err(error) => {
+                    tracing::debug!(view = %view.alias, %error, "a view that cannot be read has no columns in a listing");
+                    return Ok(None);
+                }
+            };
+            let table = Table::View(view);
+            let (account, name) = table.names();
+            let columns = TableColumns {
+                schema: account,
+                table: name,
+                description: None,
+            };
+            let schema = with_column_metadata(&profile.schema(&schema), Some(columns));
+            (table, schema)
         }
         Table::System(system) => {
             let columns = TableColumns {

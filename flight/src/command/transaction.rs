@@ -30,6 +30,7 @@ pub(super) fn begin(call: &Call) -> Result<Bytes> {
         id: QueryId::unique(),
         transaction: None,
         pins: Vec::new(),
+        views: None,
         profile: call.profile,
         account: call.subject.name().as_str().to_owned(),
         expires: call.now() + options.transaction_ttl,

@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) schema: Option<String>,
     /// The time zone of `now()`, `current_date` and of texts that become times.
     pub(crate) time_zone: Option<String>,
+    /// The point in their past at which datasets are read.
+    pub(crate) as_of: Option<String>,
     /// How rows look on the wire.
     pub(crate) profile: ProfileChoice,
     /// Into how many endpoints a result is divided at most.
@@ -61,10 +63,11 @@ pub(crate) enum Refusal {
 }
 
 /// Names of all options, in the order in which they are listed.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 14] = [
     "catalog",
     "schema",
     "time_zone",
+    "as_of",
     "profile",
     "string_views",
     "dictionaries",
@@ -92,6 +95,7 @@ impl Options {
             },
             "schema" => put(&mut self.schema, value.filter(|value| !value.is_empty()), schema),
             "time_zone" => put(&mut self.time_zone, value, time_zone),
+            "as_of" => put(&mut self.as_of, value.filter(|value| !value.is_empty()), as_of),
             "profile" => put(&mut profile.preset, value, |value| match value {
                 "plain" => Ok(Preset::Plain),
                 "jdbc" => Ok(Preset::Jdbc),
@@ -148,6 +152,7 @@ impl Options {
         let entries = [
             ("schema", self.schema.clone()),
             ("time_zone", self.time_zone.clone()),
+            ("as_of", self.as_of.clone()),
             ("profile", profile.preset.map(|preset| preset.name().to_owned())),
             ("string_views", kept(profile.string_views, "expand")),
             ("dictionaries", kept(profile.dictionaries, "hydrate")),
@@ -176,6 +181,7 @@ impl Options {
         SessionOptions {
             schema: self.schema.clone(),
             time_zone: self.time_zone.clone(),
+            as_of: self.as_of.clone(),
         }
     }
 }
@@ -212,6 +218,14 @@ fn time_zone(value: &str) -> Result<String, &'static str> {
     match Tz::from_str(value) {
         Ok(_) => Ok(value.to_owned()),
         Err(_) => Err("a name of the time zone database, such as Europe/Berlin, or an offset, such as +02:00"),
+    }
+}
+
+fn as_of(value: &str) -> Result<String, &'static str> {
+    if SessionOptions::is_point(value) {
+        Ok(value.to_owned())
+    } else {
+        Err("a system time, such as 2026-01-31T12:00:00Z, the hash of a block, or an offset")
     }
 }
 

@@ -25,6 +25,7 @@ fn ticket(sql: &str) -> Ticket {
         session: SessionOptions {
             schema: Some("bob".to_owned()),
             time_zone: None,
+            as_of: Some("2026-01-31T12:00:00Z".to_owned()),
         },
         id: QueryId::from_bytes(&[7; 16]).unwrap(),
         transaction: None,
@@ -32,6 +33,7 @@ fn ticket(sql: &str) -> Ticket {
             dataset: DatasetId::seeded(b"one"),
             head: Multihash::sha3_256(b"head"),
         }],
+        views: Some(Multihash::sha3_256(b"views")),
         profile: WireProfile {
             compression: Some(crate::Compression::Zstd),
             ..WireProfile::default()

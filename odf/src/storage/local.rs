@@ -383,7 +383,7 @@ pub(super) fn sync_folder(path: &Path) -> Result<()> {
 }
 
 /// Creates a folder and the ones above it so that they outlive a power failure.
-fn create_folders(path: &Path) -> io::Result<()> {
+pub(super) fn create_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }

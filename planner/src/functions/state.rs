@@ -85,7 +85,7 @@ fn by_rows(events: LogicalPlanBuilder, summary: &DatasetSummary) -> Result<Logic
 }
 
 /// The columns that tell which events are about the same thing; none if rows are only added, or say all that there is to say.
-fn primary_key(state: &ChainState) -> Result<&[String]> {
+pub(crate) fn primary_key(state: &ChainState) -> Result<&[String]> {
     let push = state.push_sources().values().map(|source| &source.merge);
     let polling = state.polling_source().map(|source| &source.merge);
     let mut keys = push.chain(polling).map(key_of);

@@ -73,6 +73,18 @@ impl Intake {
         })
     }
 
+    /// For rows that a statement changes.
+    pub(super) fn of_modification(merge: MergeStrategy, key: Option<IdempotencyKey>) -> Self {
+        Self {
+            preprocess: None,
+            merge,
+            event_time: None,
+            polled: None,
+            evolves: false,
+            key,
+        }
+    }
+
     pub(super) fn shape_rules(&self) -> ShapeRules {
         ShapeRules {
             system: SystemColumns::of(&self.merge),

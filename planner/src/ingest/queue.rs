@@ -10,7 +10,7 @@ use jetway_odf::identity::{DatasetId, Multihash};
 use jetway_odf::metadata::MergeStrategy;
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, ObjectKind, ObjectSource};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::ingest::append::{Additions, append};
 use crate::ingest::intake::Intake;
@@ -19,6 +19,7 @@ use crate::ingest::rows::{SliceSequence, WrittenSlice, WrittenSlices};
 use crate::ingest::shape::Shape;
 use crate::ingest::slice::SliceFile;
 use crate::ingest::{IngestOutcome, Services};
+use crate::modify::Computation;
 use crate::spool::Spool;
 use crate::summary::DatasetSummary;
 use crate::{Access, Error, ErrorKind, PinnedDataset, Result, Subject};
@@ -28,6 +29,9 @@ const MAX_SHARED_ROWS: u64 = 512 * 1024;
 
 /// How many pushes go into one commit: a block with a receipt for each of them stays small.
 const MAX_SHARED_PUSHES: usize = 1024;
+
+/// Memory for rows that a statement computes, in KiB; more of them wait on disk.
+const COMPUTED_KIB: usize = 16 * 1024;
 
 /// How often a commit is tried when other processes are faster.
 const MAX_ATTEMPTS: u32 = 20;
@@ -59,6 +63,8 @@ pub(super) enum Rows {
     Slices(WrittenSlices),
     /// To be merged with what the dataset holds at the moment of the commit.
     Merged(Spool),
+    /// To be computed from what the dataset holds at the moment of the commit, and then merged with it.
+    Computed(Computation),
 }
 
 /// A push that waits for its commit.
@@ -190,6 +196,8 @@ impl Rows {
             Self::Few(batches) => batches.iter().map(|batch| batch.num_rows() as u64).sum(),
             Self::Slices(slices) => slices.rows,
             Self::Merged(spool) => spool.rows(),
+            // Not known yet.
+            Self::Computed(_) => 0,
         }
     }
 }
@@ -235,11 +243,14 @@ impl Services {
             let dataset = self.catalog.resolve_id(&subject, &id, Access::Write).await?;
             let summary = self.summaries.get(&dataset).await?;
             answer_known(group, &summary);
-            let Some(Push { ready: first, .. }) = group.first() else {
+            let computed = self.computed(group, &dataset, &summary).await?;
+            let Some(Push { ready, .. }) = group.first() else {
                 return Ok(Done::nothing(&dataset));
             };
+            let counts_events = matches!(&ready.rows, Rows::Computed(computation) if computation.counts_events);
+            let first = computed.as_ref().unwrap_or(ready);
             check_not_polled(first, &summary)?;
-            let schema = first.shape.announcement(&summary)?;
+            let schema = first.shape.announcement(&summary)?.cloned();
             let (mut merged, mut is_stream) = (false, false);
             let written = match (slices.take(), &first.rows) {
                 (Some(slices), _) => {
@@ -258,14 +269,23 @@ impl Services {
                     }
                     Err(error) => return Err(error),
                 },
-                (None, Rows::Few(_) | Rows::Slices(_)) => self.write(&dataset, &summary, group).await?,
+                (None, Rows::Few(_) | Rows::Slices(_) | Rows::Computed(_)) => {
+                    self.write(&dataset, &summary, group).await?
+                }
             };
             let kept: Vec<Kept> = written.slices.iter().map(Kept::from).collect();
             let (first_offset, system_time, rows) = (written.first_offset, written.system_time, written.rows);
             let events = merged.then_some(rows);
+            let taken = computed
+                .as_ref()
+                .map(|computed| if counts_events { rows } else { computed.rows.count() });
+            if let (Some(taken), Some(push)) = (taken, group.first_mut()) {
+                push.rows = taken;
+            }
+            let polled = group.first().and_then(|push| push.ready.intake.polled.as_ref());
             let additions = Additions {
-                schema,
-                source_state: first.intake.polled.as_ref().and_then(|polled| polled.after.as_ref()),
+                schema: schema.as_ref(),
+                source_state: polled.and_then(|polled| polled.after.as_ref()),
                 receipts: &receipts(group, events),
             };
             self.learn(&written);
@@ -320,6 +340,53 @@ impl Services {
                 self.engine.statistics.insert(hash, statistics.clone());
             }
         }
+    }
+
+    /// What is to be merged instead of the first push, if that is to be computed.
+    async fn computed(
+        &self,
+        group: &mut [Push],
+        dataset: &PinnedDataset,
+        summary: &Arc<DatasetSummary>,
+    ) -> Result<Option<Ready>> {
+        let Some(Push { ready, reply, .. }) = group.first_mut() else {
+            return Ok(None);
+        };
+        let Rows::Computed(computation) = &ready.rows else {
+            return Ok(None);
+        };
+        tokio::select! {
+            computed = self.compute(ready, computation, dataset, summary) => computed.map(Some),
+            // Nobody waits for it any more.
+            () = reply.closed() => Err(Error::new(ErrorKind::Cancelled, "the statement was cancelled")),
+        }
+    }
+
+    /// The rows that a statement means for the dataset as it is now.
+    async fn compute(
+        &self,
+        ready: &Ready,
+        computation: &Computation,
+        dataset: &PinnedDataset,
+        summary: &Arc<DatasetSummary>,
+    ) -> Result<Ready> {
+        let rows = (computation.rows)(dataset.clone()).await?;
+        let shape = Arc::new(Shape::of(&rows.schema(), summary, ready.intake.shape_rules())?);
+        let memory = Arc::new(Semaphore::new(COMPUTED_KIB));
+        let rows = Spool::keep(shape.apply_to(rows), &self.engine, &memory).await?;
+        if computation.each_key_once {
+            let merge = &ready.intake.merge;
+            self.merger
+                .check_keys(merge, summary, &shape.schema, rows.open())
+                .await?;
+        }
+        Ok(Ready {
+            subject: ready.subject.clone(),
+            dataset: dataset.clone(),
+            shape,
+            intake: ready.intake.clone(),
+            rows: Rows::Merged(rows),
+        })
     }
 
     /// The events that rows mean for the dataset as it is now.
@@ -409,7 +476,7 @@ fn take_slices(group: &mut [Push]) -> Option<WrittenSlices> {
     }
     match std::mem::replace(&mut ready.rows, Rows::Few(Vec::new())) {
         Rows::Slices(slices) => Some(slices),
-        Rows::Few(_) | Rows::Merged(_) => None,
+        Rows::Few(_) | Rows::Merged(_) | Rows::Computed(_) => None,
     }
 }
 
@@ -427,7 +494,10 @@ fn answer_known(group: &mut Vec<Push>, summary: &DatasetSummary) {
             .as_ref()
             .and_then(|key| summary.receipts.find(key));
         if let Some(known) = known {
-            let answer = known.outcome(push.ready.dataset.id, push.rows);
+            let answer = match push.ready.rows {
+                Rows::Computed(_) => Ok(known.answer(push.ready.dataset.id)),
+                Rows::Few(_) | Rows::Slices(_) | Rows::Merged(_) => known.outcome(push.ready.dataset.id, push.rows),
+            };
             push.answer(answer);
         }
     }

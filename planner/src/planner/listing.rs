@@ -14,7 +14,8 @@ use jetway_odf::identity::AccountName;
 
 use super::{Arc, DatasetId, DatasetKind, Planner, Result, SchemaRef, Subject};
 use crate::functions::Section;
-use crate::{Access, SYSTEM_SCHEMA, TableDescription};
+use crate::resolve::{Reading, Resolver};
+use crate::{Access, SYSTEM_SCHEMA, TableDescription, View};
 
 /// A dataset as a table of the SQL catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,36 @@ impl Planner {
     pub async fn describe(&self, subject: &Subject, table: &TableEntry) -> Result<Arc<TableDescription>> {
         let dataset = self.shared.catalog.resolve_id(subject, &table.id, Access::Read).await?;
         self.shared.descriptions.get(&self.shared.summaries, &dataset).await
+    }
+
+    /// The views that the subject may read, of one account or of all, ordered by account and name.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn views(&self, subject: &Subject, account: Option<&str>) -> Result<Vec<View>> {
+        let account = match account.map(str::parse::<AccountName>) {
+            Some(Ok(account)) => Some(account),
+            Some(Err(_)) => return Ok(Vec::new()),
+            None => None,
+        };
+        self.shared.catalog.views(subject, account.as_ref()).await
+    }
+
+    /// The columns of a view for a subject.
+    ///
+    /// # Errors
+    /// Whatever readers of the view are told.
+    pub async fn describe_view(&self, subject: &Subject, view: &View) -> Result<SchemaRef> {
+        let reading = Reading {
+            subject,
+            pins: None,
+            known: None,
+            as_of: None,
+        };
+        let table = Resolver::new(&self.shared.sources, reading)
+            .view_table(view.clone())
+            .await?;
+        Ok(table.schema())
     }
 
     /// The tables that are no datasets, ordered by schema and name.

@@ -10,18 +10,19 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::logical_expr::TableType;
 use jetway_odf::identity::DatasetId;
 
+use super::view::ListedView;
 use crate::describe::Descriptions;
 use crate::summary::SummaryCache;
 use crate::system::SystemProvider;
-use crate::table::DatasetTable;
 use crate::{Access, DatasetCatalog, ErrorKind, Subject};
 
 /// The datasets of an account that a statement reads and, if it reads `information_schema`, the names of all; or system tables.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
-    pub(super) opened: BTreeMap<String, Arc<DatasetTable>>,
+    pub(super) opened: BTreeMap<String, Arc<dyn TableProvider>>,
     pub(super) listed: BTreeMap<String, ListedTable>,
     pub(super) system: BTreeMap<String, Arc<SystemProvider>>,
+    pub(super) views: BTreeMap<String, ListedView>,
 }
 
 /// A dataset that a statement does not read.
@@ -60,16 +61,20 @@ impl SchemaProvider for Schema {
             .keys()
             .chain(self.listed.keys())
             .chain(self.system.keys())
+            .chain(self.views.keys())
             .collect();
         names.into_iter().cloned().collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         if let Some(table) = self.opened.get(name) {
-            return Ok(Some(Arc::clone(table) as Arc<dyn TableProvider>));
+            return Ok(Some(Arc::clone(table)));
         }
         if let Some(table) = self.system.get(name) {
             return Ok(Some(Arc::clone(table) as Arc<dyn TableProvider>));
+        }
+        if let Some(view) = self.views.get(name) {
+            return Ok(view.describe().await);
         }
         match self.listed.get(name) {
             Some(listed) => listed
@@ -81,13 +86,16 @@ impl SchemaProvider for Schema {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
-        if self.system.contains_key(name) {
+        if self.system.contains_key(name) || self.views.contains_key(name) {
             return Ok(Some(TableType::View));
         }
         Ok(self.table_exist(name).then_some(TableType::Base))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.opened.contains_key(name) || self.listed.contains_key(name) || self.system.contains_key(name)
+        self.opened.contains_key(name)
+            || self.listed.contains_key(name)
+            || self.system.contains_key(name)
+            || self.views.contains_key(name)
     }
 }

@@ -21,8 +21,8 @@ use tokio::sync::Mutex;
 
 use super::limits::{self, Columns};
 use super::malformed;
-use crate::resolve::{Pins, Resolver};
-use crate::{Error, ErrorKind, Pin};
+use crate::resolve::{Pins, Resolved, Resolver};
+use crate::{Error, ErrorKind};
 
 type DfResult<T> = Result<T, DataFusionError>;
 
@@ -57,9 +57,9 @@ impl<'a> Consumer<'a> {
         }
     }
 
-    /// The datasets that the plan reads.
-    pub(super) fn pins(self) -> Vec<Pin> {
-        self.found.into_inner().pins.into_list()
+    /// What the plan reads.
+    pub(super) fn resolved(self) -> Resolved {
+        self.found.into_inner().pins.finish()
     }
 }
 

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use jetway_odf::codec::EncodedBlock;
-use jetway_odf::identity::{DatasetAlias, DatasetId, Multihash};
+use jetway_odf::identity::{AccountName, DatasetAlias, DatasetId, Multihash};
 use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{CommitOutcome, DatasetStorage, PendingObject, Repository, RepositoryOptions};
 use jetway_planner::{
     Access, BatchStream, DatasetCatalog, Error, ErrorKind, IfNotExists, IngestOutcome, IngestRequest, PinnedDataset,
-    Planner, PlannerOptions, Result, Subject, TableName,
+    Planner, PlannerOptions, Result, Subject, TableName, View,
 };
 
 #[derive(Debug)]
@@ -23,6 +23,9 @@ pub(crate) struct TestCatalog {
     ids: Mutex<BTreeMap<String, DatasetId>>,
     /// Accounts that may read nothing.
     denied: Mutex<BTreeSet<String>>,
+    views: Mutex<BTreeMap<String, View>>,
+    /// Datasets that nobody may read.
+    pub(crate) hidden: Mutex<Vec<String>>,
 }
 
 impl TestCatalog {
@@ -66,7 +69,11 @@ impl DatasetCatalog for TestCatalog {
         };
         self.check(subject)?;
         let account = alias.account.as_ref().unwrap_or_else(|| subject.name());
-        self.pinned(&format!("{account}/{}", alias.name).to_lowercase()).await
+        let key = format!("{account}/{}", alias.name).to_lowercase();
+        if self.hidden.lock().unwrap().contains(&key) {
+            return Err(Error::new(ErrorKind::PermissionDenied, "that dataset is hidden"));
+        }
+        self.pinned(&key).await
     }
 
     async fn resolve_id(&self, subject: &Subject, id: &DatasetId, _: Access) -> Result<PinnedDataset> {
@@ -116,6 +123,27 @@ impl DatasetCatalog for TestCatalog {
         self.names.lock().unwrap().insert(key.clone(), alias.clone());
         self.ids.lock().unwrap().insert(key.clone(), id);
         self.pinned(&key).await
+    }
+
+    async fn view(&self, _: &Subject, alias: &DatasetAlias) -> Result<Option<View>> {
+        Ok(self.views.lock().unwrap().get(&alias.to_string()).cloned())
+    }
+
+    async fn views(&self, _: &Subject, _: Option<&AccountName>) -> Result<Vec<View>> {
+        Ok(self.views.lock().unwrap().values().cloned().collect())
+    }
+
+    async fn set_view(&self, _: &Subject, view: &View, replace: bool) -> Result<()> {
+        let mut views = self.views.lock().unwrap();
+        if views.contains_key(&view.alias.to_string()) && !replace {
+            return Err(Error::new(ErrorKind::AlreadyExists, "that view is there"));
+        }
+        views.insert(view.alias.to_string(), view.clone());
+        Ok(())
+    }
+
+    async fn remove_view(&self, _: &Subject, alias: &DatasetAlias) -> Result<bool> {
+        Ok(self.views.lock().unwrap().remove(&alias.to_string()).is_some())
     }
 
     async fn delete(&self, _: &Subject, dataset: &PinnedDataset) -> Result<()> {
@@ -181,6 +209,8 @@ impl Fixture {
             names: Mutex::default(),
             ids: Mutex::default(),
             denied: Mutex::default(),
+            views: Mutex::default(),
+            hidden: Mutex::default(),
         });
         let planner = Planner::new(
             Arc::clone(&catalog) as Arc<dyn DatasetCatalog>,

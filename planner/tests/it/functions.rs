@@ -151,7 +151,10 @@ async fn the_state_of_an_earlier_time_is_that_of_the_events_until_then() {
     let events = "SELECT count(*) FROM at('cities.population', 'f162042d5b14f79973069bbd2b8201d6e135c26d38e966b1e3545c856b4cd901310c2')";
     assert_eq!(fixture.rows(events).await, ["12"]);
     assert_eq!(state("").await.len(), 7);
-    assert!(state(", TIMESTAMP '2026-11-22T20:00:00Z'").await.is_empty());
+    let early = "SELECT * FROM to_table('cities.population', TIMESTAMP '2026-11-22T20:00:00Z')";
+    let error = fixture.sql(early).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("did not exist yet"), "{error}");
 }
 
 #[tokio::test]
@@ -238,6 +241,41 @@ async fn wrong_calls_say_what_is_wrong() {
             &format!("SELECT * FROM at('flights', '{other}')"),
             ErrorKind::NotFound,
             "no such block",
+        ),
+        (
+            "SELECT * FROM at('flights', 1)",
+            ErrorKind::NotFound,
+            "its last one is 0",
+        ),
+        (
+            "SELECT * FROM flights FOR SYSTEM_TIME AS OF '1999-12-31T23:59:59Z'",
+            ErrorKind::NotFound,
+            "did not exist yet",
+        ),
+        (
+            "SELECT * FROM flights FOR SYSTEM_TIME AS OF",
+            ErrorKind::InvalidSql,
+            "Line: 1, Column: 44",
+        ),
+        (
+            "SELECT * FROM to_table('flights') FOR SYSTEM_TIME AS OF 0",
+            ErrorKind::InvalidSql,
+            "to_table('name', point)",
+        ),
+        (
+            "SELECT * FROM flihgts FOR SYSTEM_TIME AS OF 0",
+            ErrorKind::NotFound,
+            "did you mean \"alice\".\"flights\"",
+        ),
+        (
+            "SELECT * FROM changes('flights')",
+            ErrorKind::InvalidSql,
+            "changes begin",
+        ),
+        (
+            "SELECT * FROM changes('flights', 5)",
+            ErrorKind::NotFound,
+            "its last one is 0",
         ),
     ] {
         let error = fixture.sql(sql).await.unwrap_err();

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::catalog::Fixture;
 
 /// A dataset `t` with one push source.
-async fn create(fixture: &Fixture, merge: MergeStrategy) {
+pub(crate) async fn create(fixture: &Fixture, merge: MergeStrategy) {
     let seed = Seed {
         dataset_id: DatasetId::seeded(b"merged"),
         dataset_kind: DatasetKind::Root,
