@@ -162,8 +162,9 @@ async fn mistakes_have_their_codes_and_say_what_to_do() {
         ("SELECT nothing FROM nowhere", Code::NotFound),
         ("SELECT 'x' + DATE '2020-01-01' + nosuch(1)", Code::InvalidArgument),
         ("DROP TABLE nowhere", Code::NotFound),
-        ("DROP VIEW cities", Code::Unimplemented),
-        ("DELETE FROM cities", Code::Unimplemented),
+        ("DROP VIEW nowhere", Code::NotFound),
+        ("DELETE FROM nowhere", Code::NotFound),
+        ("TRUNCATE TABLE cities", Code::Unimplemented),
         ("COPY (SELECT 1) TO '/tmp/x.csv'", Code::Unimplemented),
         (&format!("SELECT '{}'", "x".repeat(2 << 20)), Code::ResourceExhausted),
     ] {
