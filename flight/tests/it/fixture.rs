@@ -1,6 +1,6 @@
 //! A gateway on a port of its own, and clients for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,13 +29,27 @@ use tonic::transport::{Channel, Server};
 
 /// Datasets by alias. Each account sees its own and those of `public`.
 #[derive(Debug)]
-struct Catalog {
+pub(crate) struct Catalog {
     repository: Repository,
     datasets: Mutex<BTreeMap<String, (DatasetAlias, DatasetId)>>,
+    /// Accounts that may read nothing any more.
+    denied: Mutex<BTreeSet<String>>,
 }
 
 impl Catalog {
+    /// Takes the permission to read from an account, or gives it back.
+    pub(crate) fn deny(&self, account: &str, denied: bool) {
+        let mut accounts = self.denied.lock().unwrap();
+        match denied {
+            true => accounts.insert(account.to_owned()),
+            false => accounts.remove(account),
+        };
+    }
+
     async fn pin(&self, subject: &Subject, key: &str) -> Result<PinnedDataset> {
+        if self.denied.lock().unwrap().contains(subject.name().as_str()) {
+            return Err(Error::new(ErrorKind::PermissionDenied, "you may not read this dataset"));
+        }
         let missing = || Error::new(ErrorKind::NotFound, format!("there is no dataset {key}"));
         let (alias, id) = self.datasets.lock().unwrap().get(key).cloned().ok_or_else(missing)?;
         let owner = alias.account.as_ref().unwrap();
@@ -178,8 +192,8 @@ pub(crate) struct Node {
     pub(crate) spool: jetway_flight::Spool,
     /// Who signs answers.
     pub(crate) identity: Arc<NodeIdentity>,
+    pub(crate) catalog: Arc<Catalog>,
     late: Arc<Mutex<Duration>>,
-    catalog: Arc<Catalog>,
 }
 
 /// Most ingests and statements of a transaction.
@@ -198,6 +212,7 @@ impl Node {
         let catalog = Arc::new(Catalog {
             repository,
             datasets: Mutex::default(),
+            denied: Mutex::default(),
         });
         let late = Arc::new(Mutex::new(Duration::ZERO));
         let mut addresses = Vec::new();

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod cache;
 mod fixture;
 mod flow;
 mod ingest;
