@@ -248,6 +248,7 @@ fn first_line(text: &str) -> String {
     let text = text.strip_prefix("Error during planning: ").unwrap_or(text);
     let text = text.strip_prefix("Schema error: ").unwrap_or(text);
     let text = text.strip_prefix("Arrow error: ").unwrap_or(text);
+    let text = text.strip_prefix("External error: ").unwrap_or(text);
     let text = text.strip_prefix("This feature is not implemented: ").unwrap_or(text);
     text.split("\n\nbacktrace").next().unwrap_or(text).trim().to_owned()
 }

@@ -11,6 +11,7 @@ mod point;
 mod present;
 mod state;
 mod suggest;
+mod wkt;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;

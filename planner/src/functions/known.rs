@@ -313,8 +313,8 @@ pub(crate) const SCALAR: [(Section, &[&str]); 10] = [
     ),
 ];
 
-/// Functions that take a function.
-pub(crate) const HIGHER_ORDER: &[&str] = &["array_any_match", "array_filter", "array_first", "array_transform"];
+/// Functions that take a function: none, since the dialect has no way to write one.
+pub(crate) const HIGHER_ORDER: &[&str] = &[];
 
 /// Functions that give a value for many rows.
 pub(crate) const AGGREGATE: &[&str] = &[
@@ -351,7 +351,6 @@ pub(crate) const AGGREGATE: &[&str] = &[
     "regr_sxx",
     "regr_sxy",
     "regr_syy",
-    "st_extent",
     "stddev",
     "stddev_pop",
     "string_agg",
@@ -435,6 +434,12 @@ pub(crate) fn set_up(mut session: SessionState) -> Result<SessionState> {
         .collect();
     for name in others(table, &|name| TABLE.contains(&name)) {
         session.deregister_udtf(&name)?;
+    }
+    // Each of them takes texts as geometries.
+    let geometry = SCALAR.iter().filter(|(section, _)| *section == Section::Geometry);
+    for name in geometry.flat_map(|(_, names)| names.iter()) {
+        let function = session.udf(name)?;
+        session.register_udf(super::wkt::shallow(function))?;
     }
     Ok(session)
 }

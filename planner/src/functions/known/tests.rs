@@ -6,7 +6,7 @@ use std::path::Path;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::Documentation;
 
-use super::{AGGREGATE, HIGHER_ORDER, SCALAR, Section, TABLE, WINDOW, set_up};
+use super::{AGGREGATE, SCALAR, Section, TABLE, WINDOW, set_up};
 
 /// Functions of the engine that are kept out, by decision.
 const REFUSED: [&str; 3] = ["file_row_index", "input_file_name", "version"];
@@ -38,12 +38,6 @@ fn every_function_of_the_engine_is_decided_on() {
             .filter(|name| !WINDOW.contains(name)),
     );
     names.extend(
-        all.higher_order_functions()
-            .values()
-            .map(|f| f.name())
-            .filter(|name| !HIGHER_ORDER.contains(name)),
-    );
-    names.extend(
         all.table_functions()
             .keys()
             .map(String::as_str)
@@ -65,7 +59,7 @@ fn every_function_of_the_engine_is_decided_on() {
     }
     missing(AGGREGATE, &|name| known.aggregate_functions().contains_key(name));
     missing(WINDOW, &|name| known.window_functions().contains_key(name));
-    missing(HIGHER_ORDER, &|name| known.higher_order_functions().contains_key(name));
+    assert!(known.higher_order_functions().is_empty());
 }
 
 #[test]
@@ -102,14 +96,6 @@ fn table() -> String {
         });
         add(title(section), rows.collect());
     }
-    let rows = HIGHER_ORDER.iter().map(|name| {
-        let function = &session.higher_order_functions()[*name];
-        (
-            name.to_string(),
-            row(name, function.aliases(), function.documentation()),
-        )
-    });
-    add("Functions that take a function", rows.collect());
     let rows = AGGREGATE.iter().map(|name| {
         let function = &session.aggregate_functions()[*name];
         (
