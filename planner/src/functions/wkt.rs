@@ -44,7 +44,11 @@ impl ScalarUDFImpl for Shallow {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
-        for argument in arguments.args.iter().filter(|argument| argument.data_type().is_string()) {
+        for argument in arguments
+            .args
+            .iter()
+            .filter(|argument| argument.data_type().is_string())
+        {
             check(&argument.to_array(arguments.number_rows)?)?;
         }
         self.0.invoke_with_args(arguments)
