@@ -1,4 +1,4 @@
-"""Who does not log in: nobody unless the operator says so, and then somebody who may read what is public and nothing else."""
+"""Who does not log in: refused unless the operator says otherwise, and then one who reads what is public, nothing else."""
 
 from collections.abc import Iterator
 
@@ -55,7 +55,8 @@ def test_nobody_is_let_in_unless_the_operator_says_so(node: Node):
 @pytest.mark.covers("Handshake", client="ADBC Python")
 @pytest.mark.parametrize("credentials", [{}, {"username": "", "password": ""}], ids=["none", "empty"])
 def test_public_datasets_can_be_read(open_node: Node, credentials: dict[str, str]):
-    with dbapi.connect(open_node.uri, db_kwargs=credentials, autocommit=True) as connection, connection.cursor() as cursor:
+    connection = dbapi.connect(open_node.uri, db_kwargs=credentials, autocommit=True)
+    with connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM library.books")
         assert cursor.fetchone() == (3,)
         cursor.execute("SELECT account, name FROM system.datasets")
@@ -129,7 +130,8 @@ def test_nobody_gets_the_name_of_nobody(open_node: Node):
 def test_a_ticket_of_somebody_with_an_account_is_theirs(open_node: Node, stranger: Stranger):
     with RawFlight(open_node.uri, "bank", "bank has a long password") as bank:
         call = bank.channel.unary_unary(SERVICE + "GetFlightInfo")
-        info = call(field(1, 2) + field(2, statement_query("SELECT * FROM books")), metadata=bank.metadata, timeout=60)
+        descriptor = field(1, 2) + field(2, statement_query("SELECT * FROM books"))
+        info = call(descriptor, metadata=bank.metadata, timeout=60)
     ticket = flight_sql.fields(flight_sql.fields(flight_sql.fields(info)[3])[1])[1]
     with pytest.raises(grpc.RpcError) as refused:
         list(stranger.channel.unary_stream(SERVICE + "DoGet")(field(1, ticket), timeout=60))

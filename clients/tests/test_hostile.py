@@ -1,5 +1,7 @@
-"""Statements that are meant to harm the node, and clients that ask for more than it has: the node lives, stays within its memory,
-answers others meanwhile, and tells nothing about the machine that it runs on."""
+"""Statements that are meant to harm the node, and clients that ask for more than it has.
+
+The node lives, stays within its memory, answers others meanwhile, and tells nothing about the machine that it runs on.
+"""
 
 import concurrent.futures
 import os
@@ -62,6 +64,10 @@ def metric(node: Node, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+def query(sql: str) -> flight.FlightDescriptor:
+    return flight.FlightDescriptor.for_command(statement_query(sql))
+
+
 def settles(node: Node, name: str) -> None:
     """Waits until a metric is zero."""
     while metric(node, name) > 0:
@@ -117,18 +123,30 @@ STATEMENTS = {
     "range": ("SELECT range(1, 1000000000000)", {LIMITED}),
     "decimal": ("SELECT CAST(1e70 AS DECIMAL(76, 0)) * 10000000000", {WRONG}),
     "series": ("SELECT count(*) FROM generate_series(1, 1000000000000000000) WHERE value < 0", {LATE}),
-    "cross join": (f"SELECT count(*) FROM generate_series(1, 9999999) a, {SERIES} b WHERE a.value * b.value = 7", {LATE, LIMITED}),
-    "join": (f"SELECT count(*) FROM generate_series(1, 999999) a JOIN {SERIES} b ON a.value > b.value + 9999999", {LATE, LIMITED}),
+    "cross join": (
+        f"SELECT count(*) FROM generate_series(1, 9999999) a, {SERIES} b WHERE a.value * b.value = 7",
+        {LATE, LIMITED},
+    ),
+    "join": (
+        f"SELECT count(*) FROM generate_series(1, 999999) a JOIN {SERIES} b ON a.value > b.value + 9999999",
+        {LATE, LIMITED},
+    ),
     "triple join": (
         "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 100000) c "
         "WHERE a.value + b.value > c.value",
         {LATE, LIMITED},
     ),
-    "recursion": ("WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t", {LATE}),
+    "recursion": (
+        "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t",
+        {LATE},
+    ),
     "list": (f"SELECT length(array_agg(value)) FROM {SERIES}", {LATE, LIMITED}),
     "text": (f"SELECT length(string_agg('x' || value, ',')) FROM {SERIES}", {LATE, LIMITED}),
     "window": (f"SELECT max(s) FROM (SELECT sum(value) OVER () AS s FROM {SERIES})", {LATE, LIMITED}),
-    "sort": (f"SELECT max(p) FROM (SELECT row_number() OVER (ORDER BY -value) AS p FROM {SERIES})", {LATE, LIMITED}),
+    "sort": (
+        f"SELECT max(p) FROM (SELECT row_number() OVER (ORDER BY -value) AS p FROM {SERIES})",
+        {LATE, LIMITED},
+    ),
 }
 
 
@@ -162,7 +180,10 @@ def test_hostile_statements_are_refused_or_limited(small_node: Node):
     assert not pathlib.Path("/tmp/jetway-hostile.csv").exists()
 
 
-@pytest.mark.parametrize("sql", ["SHOW ALL", "SELECT * FROM information_schema.df_settings", "EXPLAIN VERBOSE SELECT * FROM looked_at"])
+@pytest.mark.parametrize(
+    "sql",
+    ["SHOW ALL", "SELECT * FROM information_schema.df_settings", "EXPLAIN VERBOSE SELECT * FROM looked_at"],
+)
 def test_what_may_be_looked_at_tells_no_paths(node: Node, cursor: dbapi.Cursor, sql: str):
     cursor.execute("CREATE TABLE IF NOT EXISTS looked_at AS SELECT 1 AS a")
     cursor.execute(sql)
@@ -172,10 +193,12 @@ def test_what_may_be_looked_at_tells_no_paths(node: Node, cursor: dbapi.Cursor, 
     assert os.environ["HOME"] not in shown or os.environ["HOME"] == "/"
 
 
+JOIN = "generate_series(1, 60000) a JOIN generate_series(1, 60000) b ON a.value = b.value"
+TEXTS = "SELECT repeat('x', 50) || value AS t FROM generate_series(1, 40000)"
 HUNGRY = {
-    "SELECT count(*), sum(a.value) FROM generate_series(1, 60000) a JOIN generate_series(1, 60000) b ON a.value = b.value": (60000, 1800030000),
-    "SELECT count(*) FROM (SELECT DISTINCT repeat('x', 50) || value FROM generate_series(1, 40000))": (40000,),
-    "SELECT sum(p) FROM (SELECT row_number() OVER (ORDER BY repeat('x', 50) || value) AS p FROM generate_series(1, 40000))": (800020000,),
+    f"SELECT count(*), sum(a.value) FROM {JOIN}": (60000, 1800030000),
+    f"SELECT count(*) FROM (SELECT DISTINCT t FROM ({TEXTS}))": (40000,),
+    f"SELECT sum(p) FROM (SELECT row_number() OVER (ORDER BY t) AS p FROM ({TEXTS}))": (800020000,),
 }
 
 
@@ -191,7 +214,7 @@ def test_more_clients_than_there_is_memory_for(tmp_path: pathlib.Path):
         with client:
             for sql, right in list(HUNGRY.items())[number % 3 :]:
                 try:
-                    info = client.get_flight_info(flight.FlightDescriptor.for_command(statement_query(sql)), options)
+                    info = client.get_flight_info(query(sql), options)
                     rows = client.do_get(info.endpoints[0].ticket, options).read_all()
                     assert tuple(column[0].as_py() for column in rows.columns) == right, sql
                     ends.append("right")
@@ -220,12 +243,12 @@ def test_more_clients_than_there_is_memory_for(tmp_path: pathlib.Path):
 
 @pytest.mark.covers("DoGet", client="pyarrow.flight")
 def test_a_slow_reader_holds_little_memory_and_one_turn(fresh_node: Node):
-    """While a client does not read, its query waits with what it has, and counts as a running one until its client is gone."""
+    """While a client does not read, its query waits with what it has, and counts as running until its client is gone."""
     client, options = fresh_node.flight()
     sql = "SELECT repeat('x', 1000) AS t, value FROM generate_series(1, 100000000)"
     with client:
         before = memory(fresh_node, "VmRSS")
-        info = client.get_flight_info(flight.FlightDescriptor.for_command(statement_query(sql)), options)
+        info = client.get_flight_info(query(sql), options)
         readers = [client.do_get(info.endpoints[0].ticket, options) for _ in range(3)]
         assert all(reader.read_chunk().data.num_rows > 0 for reader in readers)
         assert metric(fresh_node, "jetway_queries_running") == 3
@@ -241,8 +264,9 @@ def test_what_was_spilled_goes_away_with_a_killed_node(tmp_path: pathlib.Path):
     settings = {"JETWAY_QUERY__MEMORY_LIMIT": "24MiB", "JETWAY_QUERY__SPILL_DIR": str(spill)}
     node = Node(tmp_path / "data", settings).start()
     client, options = node.flight()
-    sql = "SELECT max(p) FROM (SELECT row_number() OVER (ORDER BY value * 7919 % 1000003) AS p FROM generate_series(1, 1000000000))"
-    info = client.get_flight_info(flight.FlightDescriptor.for_command(statement_query(sql)), options)
+    rows = "SELECT value * 7919 % 1000003 AS v FROM generate_series(1, 1000000000)"
+    sql = f"SELECT max(p) FROM (SELECT row_number() OVER (ORDER BY v) AS p FROM ({rows}))"
+    info = client.get_flight_info(query(sql), options)
     running = client.do_get(info.endpoints[0].ticket, options)
     while metric(node, "jetway_spill_bytes") == 0:
         assert node.running()

@@ -124,8 +124,8 @@ def test_headers_do_the_same_for_every_call(node: Node):
 def test_sessions_are_listed_for_their_account(node: Node, session: dbapi.Connection):
     session.adbc_connection.set_options(**{f"{OPTION}time_zone": "Asia/Tokyo"})
     node.create_account("curious", "curious has a long password")
-    mine = "SELECT count(*) FROM system.sessions WHERE account = 'admin' AND options LIKE '%time_zone=Asia/Tokyo%' AND expires_at > now()"
-    assert one(session, mine) > 0
+    mine = "account = 'admin' AND options LIKE '%time_zone=Asia/Tokyo%' AND expires_at > now()"
+    assert one(session, f"SELECT count(*) FROM system.sessions WHERE {mine}") > 0
     with node.connect("curious", "curious has a long password") as other:
         assert one(other, "SELECT count(*) FROM system.sessions WHERE account <> 'curious'") == 0
 
