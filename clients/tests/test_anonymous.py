@@ -1,4 +1,4 @@
-"""Who does not log in: refused unless the operator says otherwise, and then one who reads what is public, nothing else."""
+"""Who does not log in: refused unless the operator says otherwise, and then one who reads what is public."""
 
 from collections.abc import Iterator
 

@@ -243,7 +243,7 @@ def test_more_clients_than_there_is_memory_for(tmp_path: pathlib.Path):
 
 @pytest.mark.covers("DoGet", client="pyarrow.flight")
 def test_a_slow_reader_holds_little_memory_and_one_turn(fresh_node: Node):
-    """While a client does not read, its query waits with what it has, and counts as running until its client is gone."""
+    """While a client does not read, its query waits with what it has, and counts as running until it is gone."""
     client, options = fresh_node.flight()
     sql = "SELECT repeat('x', 1000) AS t, value FROM generate_series(1, 100000000)"
     with client:
