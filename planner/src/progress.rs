@@ -9,11 +9,15 @@ use datafusion::physical_plan::{ExecutionPlan, StatisticsArgs, StatisticsContext
 /// What a fraction of one is counted in.
 const WHOLE: u64 = 1_000_000;
 
-/// The leaves of the plans that run, and how many rows each has.
+/// A leaf of a plan that runs, and how many rows it has.
+type Leaf = (Arc<dyn ExecutionPlan>, u64);
+
+/// The leaves of the plans that run.
 #[derive(Debug, Default)]
 pub(crate) struct Scans {
-    /// Rows are none where nobody knows how many there are.
-    leaves: Mutex<Vec<(Arc<dyn ExecutionPlan>, Option<u64>)>>,
+    /// None for those of which nobody knows how many rows they have. They are not kept: the rows of a recursive query, for one,
+    /// wait in such a leaf.
+    leaves: Mutex<Vec<Option<Leaf>>>,
     /// The most that was told.
     told: AtomicU64,
 }
@@ -28,7 +32,7 @@ impl Scans {
                 _ => None,
             };
             let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
-            leaves.push((Arc::clone(plan), rows));
+            leaves.push(rows.map(|rows| (Arc::clone(plan), rows)));
         }
         for child in children {
             self.follow(child);
@@ -40,11 +44,11 @@ impl Scans {
         let (mut all, mut read) = (0_u64, 0_u64);
         {
             let leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
-            for (leaf, rows) in leaves.iter() {
-                let rows = (*rows)?;
+            for leaf in leaves.iter() {
+                let (leaf, rows) = leaf.as_ref()?;
                 let done = leaf.metrics().and_then(|metrics| metrics.output_rows()).unwrap_or(0);
-                all = all.saturating_add(rows);
-                read = read.saturating_add((done as u64).min(rows));
+                all = all.saturating_add(*rows);
+                read = read.saturating_add((done as u64).min(*rows));
             }
         }
         let now = u128::from(read) * u128::from(WHOLE) / u128::from(all.max(1));
