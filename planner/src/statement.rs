@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -289,14 +290,29 @@ async fn start(session: &SessionState, plan: &LogicalPlan, usage: &Usage) -> Res
         None => Arc::clone(session.runtime_env()),
     };
     let (id, config) = (session.session_id().to_owned(), session.config().clone());
-    // Functions are looked up by name in plans that come from elsewhere only.
+    // Functions are looked up by name in plans that come from elsewhere only, and information_schema lists them.
     let none = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-    let context = TaskContext::new(None, id, config, none.0, none.1, none.2, none.3, runtime);
+    let context = match lists_functions(plan)? {
+        true => TaskContext::from(session).with_runtime(runtime),
+        false => TaskContext::new(None, id, config, none.0, none.1, none.2, none.3, runtime),
+    };
     let context = Arc::new(context);
     if let LogicalPlan::Analyze(told) = plan {
         return explain::analyze(session, told, physical, context).await;
     }
     Ok(execute_stream(physical, context)?)
+}
+
+/// Whether a plan reads a table of information_schema.
+fn lists_functions(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            found |= scan.table_name.schema() == Some("information_schema");
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
 }
 
 /// A schema with nulls where the other one has them as well.
