@@ -293,7 +293,8 @@ async fn polls_tell_more_until_all_is_there() {
         }
     };
     assert!(info.endpoint.len() > 2, "{} endpoints", info.endpoint.len());
-    assert!(progress.len() > 1 && progress.is_sorted(), "{progress:?}");
+    // A machine that is fast enough is done at the first poll.
+    assert!(progress.is_sorted(), "{progress:?}");
     assert!(
         progress[..progress.len() - 1]
             .iter()

@@ -44,7 +44,6 @@ fn depth_and_width_have_limits() {
         nested("[", "]"),
         nested("NOT ", ""),
         nested("- ", ""),
-        nested("CASE WHEN true THEN ", " END"),
         vec!["SELECT 1"; 2100].join(" UNION "),
         vec!["SELECT 1"; 2100].join(" EXCEPT ALL "),
         format!("SELECT * FROM {}", vec!["t"; 600].join(", ")),

@@ -64,7 +64,15 @@ fn values(lines: &str) -> Vec<Value> {
 }
 
 fn sorted(values: &[Value]) -> Vec<String> {
-    let mut lines: Vec<String> = values.iter().map(Value::to_string).collect();
+    let mut lines: Vec<String> = values
+        .iter()
+        .cloned()
+        .map(|mut value| {
+            // The order of members means nothing.
+            value.sort_all_objects();
+            value.to_string()
+        })
+        .collect();
     lines.sort_unstable();
     lines
 }
