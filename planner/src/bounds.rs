@@ -105,6 +105,10 @@ struct Place {
     operands: usize,
     /// How many operands AND and OR have combined.
     combined: usize,
+    /// Levels of what the words CASE of this expression stood in. Their ends are not waited for.
+    cased: usize,
+    /// Whether a value has to follow, so that a word is a name.
+    wants_value: bool,
     /// Levels of the deepest expression before.
     most: usize,
     /// Queries and joins, which go on over all expressions.
@@ -129,11 +133,17 @@ impl Place {
     }
 
     fn expression(&self) -> usize {
-        self.operands.max(self.operators) + self.combined
+        self.operands.max(self.operators) + self.combined + self.cased
     }
 
     /// Another expression begins, which does not stand upon the last one.
     fn next(&mut self) {
+        self.branch();
+        self.cased = 0;
+    }
+
+    /// Another part of a CASE begins, which does not stand upon the last part, but in the same CASE.
+    fn branch(&mut self) {
         self.most = self.most.max(self.expression());
         (self.operators, self.operands, self.combined) = (0, 0, 0);
     }
@@ -157,9 +167,10 @@ impl Levels {
 
     fn see(&mut self, token: &Token) {
         let may_be_star = std::mem::take(&mut self.here.may_be_star);
+        let wants_value = std::mem::take(&mut self.here.wants_value);
         let here = &mut self.here;
         match token {
-            Token::Whitespace(_) => here.may_be_star = may_be_star,
+            Token::Whitespace(_) => (here.may_be_star, here.wants_value) = (may_be_star, wants_value),
             Token::LParen | Token::LBracket | Token::LBrace => {
                 // What is called, or indexed, stands below.
                 here.operators += 1;
@@ -181,7 +192,7 @@ impl Levels {
                 }
             }
             Token::Mul if may_be_star => here.stars += 1,
-            Token::Word(word) => self.word(word.keyword),
+            Token::Word(word) => self.word(word.keyword, wants_value),
             Token::Number(..)
             | Token::SingleQuotedString(_)
             | Token::Placeholder(_)
@@ -189,13 +200,30 @@ impl Levels {
             | Token::SemiColon
             | Token::EOF => here.may_be_star = matches!(token, Token::Period) && here.clause == Clause::Select,
             // Signs, and texts of other kinds, which are few.
-            _ => here.operators += 1,
+            _ => {
+                here.operators += 1;
+                here.wants_value = !token.to_string().ends_with(['\'', '"', '`', '$']);
+            }
         }
     }
 
-    fn word(&mut self, word: Keyword) {
+    fn word(&mut self, word: Keyword, wants_value: bool) {
         let here = &mut self.here;
         match word {
+            // IS DISTINCT FROM.
+            Keyword::DISTINCT if wants_value => here.wants_value = true,
+            Keyword::FROM
+            | Keyword::WHERE
+            | Keyword::GROUP
+            | Keyword::HAVING
+            | Keyword::ORDER
+            | Keyword::LIMIT
+            | Keyword::VALUES
+            | Keyword::WHEN
+            | Keyword::THEN
+            | Keyword::ELSE
+            | Keyword::ON
+                if wants_value => {}
             Keyword::SELECT => {
                 here.clause(Clause::Select);
                 (here.columns, here.stars, here.may_be_star) = (1, 0, true);
@@ -205,19 +233,30 @@ impl Levels {
             Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER | Keyword::LIMIT | Keyword::VALUES => {
                 here.clause(Clause::Other);
             }
-            Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::ON => here.next(),
+            Keyword::CASE => {
+                let around = here.expression();
+                here.branch();
+                here.cased = around + 1;
+            }
+            Keyword::WHEN | Keyword::THEN | Keyword::ELSE => here.branch(),
+            Keyword::ON => here.next(),
             Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => here.links += 1,
             Keyword::JOIN => here.links += LEVELS_OF_A_JOIN,
-            Keyword::AND | Keyword::OR => here.combine(),
+            Keyword::AND | Keyword::OR => {
+                here.combine();
+                here.wants_value = true;
+            }
             Keyword::NOT
             | Keyword::IS
             | Keyword::LIKE
             | Keyword::ILIKE
             | Keyword::SIMILAR
             | Keyword::COLLATE
-            | Keyword::CASE
             | Keyword::AT
-            | Keyword::BETWEEN => here.operators += 1,
+            | Keyword::BETWEEN => {
+                here.operators += 1;
+                here.wants_value = true;
+            }
             _ => {}
         }
     }
@@ -287,16 +326,7 @@ impl Visitor for Relations {
 /// # Errors
 /// `ResourceExhausted`.
 pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<()> {
-    let mut nodes = 0;
-    plan.apply_with_subqueries(|_| {
-        nodes += 1;
-        Ok(if nodes > MAX_NODES {
-            TreeNodeRecursion::Stop
-        } else {
-            TreeNodeRecursion::Continue
-        })
-    })?;
-    if nodes > MAX_NODES {
+    if has_more_nodes(plan, MAX_NODES)? {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,
             format!(
@@ -306,4 +336,18 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Whether a plan has more nodes than so many, those of subqueries included. It looks at no more than these.
+pub(crate) fn has_more_nodes(plan: &LogicalPlan, most: usize) -> Result<bool> {
+    let mut nodes = 0;
+    plan.apply_with_subqueries(|_| {
+        nodes += 1;
+        Ok(if nodes > most {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    })?;
+    Ok(nodes > most)
 }

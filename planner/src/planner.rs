@@ -4,15 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::datatypes::{Schema, SchemaRef};
 use chrono::TimeDelta;
 use datafusion::execution::session_state::SessionState;
-use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
-use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, stream};
+use futures::FutureExt;
 use jetway_odf::identity::{DatasetId, Multihash};
-use jetway_odf::metadata::DatasetKind;
 use jetway_odf::storage::{GarbageOptions, GarbageReport};
 
 use crate::bounds::is_small;
@@ -24,22 +19,19 @@ use crate::insert::InsertStatement;
 use crate::merge::Merger;
 use crate::modify::{Computation, Modification, ModifyStatement};
 use crate::parameters::{Prepared, Unbound};
-use crate::parse::{self, Parsed};
-use crate::plan_cache::{Kept, Key, PlanCache, Template, literals};
-use crate::policy::Change;
+use crate::parse::Parsed;
+use crate::plan_cache::PlanCache;
 use crate::read_index::{Effort, ReadIndexes};
-use crate::resolve::{FixedNames, Reading, Resolved, Resolver, Sources};
+use crate::resolve::{Reading, Resolved, Resolver, Sources};
 use crate::session::Engine;
-use crate::statement::is_repeatable;
 use crate::summary::{DatasetSummary, SummaryCache};
 use crate::system::{Datasets, SystemTableSource};
 use crate::transaction::Transactions;
-use crate::update::{NewRows, Planned};
 use crate::view::ViewStatement;
 use crate::{
     Access, BatchStream, Clock, CompactOutcome, DatasetCatalog, Error, ErrorKind, IdempotencyKey, IngestOutcome,
     IngestRequest, Pin, PinnedDataset, PlanCacheFigures, PlanCacheOptions, PlanRequest, PullOptions, PullOutcome,
-    Query, Result, Rewrite, RewriteOutcome, Statement, Subject, TableName, TransactionId, TransactionOptions,
+    Result, Rewrite, RewriteOutcome, Statement, Subject, TableName, TransactionId, TransactionOptions,
     TransactionOutcome, Update, UpdateOutcome, View, policy, rewrite, summary, view,
 };
 
@@ -49,9 +41,6 @@ mod substrait;
 
 pub use listing::{FunctionNames, SystemTable, TableEntry};
 use planning::{Insertion, evaluate, one_batch, plan, plan_update, prepare};
-
-/// Most memory that rows of parameters may take which are kept for a statement that runs for each of them, in bytes.
-const MAX_PARAMETER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Limits and places; the defaults suit a small machine.
 #[derive(Debug, Clone)]

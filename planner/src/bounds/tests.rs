@@ -20,6 +20,11 @@ fn long_lists_are_no_levels() {
         format!("INSERT INTO t VALUES {}", many(20_000, "(-1, 2 + 3, f(4))")),
         format!("SELECT {}", many(MAX_COLUMNS, "a + b")),
         format!("SELECT CASE {} END", "WHEN a = 1 AND b > 2 THEN c ".repeat(10_000)),
+        format!("SELECT {}", many(MAX_COLUMNS, "CASE WHEN a + b > 1 THEN c ELSE d END")),
+        format!(
+            "SELECT 1 WHERE {}",
+            vec!["CASE WHEN a > 1 THEN b END"; 300].join(" AND ")
+        ),
         format!("SELECT 1 WHERE {}", vec!["(a = 1 AND b + 1 > 2)"; 300].join(" OR ")),
         vec!["SELECT a, b FROM t WHERE c = 1"; 1000].join(" UNION ALL "),
         format!("SELECT count(*), t.*, {} FROM t", many(100, "count(*), a * b")),
@@ -31,6 +36,11 @@ fn long_lists_are_no_levels() {
 #[test]
 fn depth_and_width_have_limits() {
     let chain = |operator: &str| format!("SELECT {}", vec!["a"; 2100].join(operator));
+    let nested_with_chains = |word: &str| {
+        let sum = vec!["1"; 100].join("+");
+        let level = format!("CASE WHEN {sum} > 1 THEN 1 {word} {sum} + ");
+        format!("SELECT {}1", level.repeat(40))
+    };
     let nested = |open: &str, close: &str| format!("SELECT {}1{}", open.repeat(2100), close.repeat(2100));
     for sql in [
         chain(" AND "),
@@ -44,6 +54,17 @@ fn depth_and_width_have_limits() {
         nested("[", "]"),
         nested("NOT ", ""),
         nested("- ", ""),
+        nested("CASE WHEN true THEN ", " END"),
+        // Neither level has too much, but they stand upon each other.
+        nested_with_chains("ELSE"),
+        nested_with_chains("WHEN"),
+        // Words of the language are names where a value is wanted.
+        format!("SELECT {}", vec!["a"; 2100].join(" + when + ")),
+        format!("SELECT CASE WHEN {} THEN 1 END", vec!["a"; 2100].join(" + limit + ")),
+        format!("SELECT CASE WHEN {} THEN 1 END", vec!["a"; 2100].join(" + end + ")),
+        chain(" AND when AND "),
+        chain(" IS DISTINCT FROM "),
+        chain(" IS NOT DISTINCT FROM "),
         vec!["SELECT 1"; 2100].join(" UNION "),
         vec!["SELECT 1"; 2100].join(" EXCEPT ALL "),
         format!("SELECT * FROM {}", vec!["t"; 600].join(", ")),

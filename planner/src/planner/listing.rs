@@ -1,7 +1,9 @@
 //! What the planner tells about tables and functions without planning anything.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::information_schema::{
     INFORMATION_SCHEMA, INFORMATION_SCHEMA_TABLES, InformationSchemaProvider,
 };
@@ -10,12 +12,13 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::keywords::{
     Keyword, RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_IDENTIFIER, RESERVED_FOR_TABLE_ALIAS,
 };
-use jetway_odf::identity::AccountName;
+use jetway_odf::identity::{AccountName, DatasetId};
+use jetway_odf::metadata::DatasetKind;
 
-use super::{Arc, DatasetId, DatasetKind, Planner, Result, SchemaRef, Subject};
+use super::Planner;
 use crate::functions::Section;
 use crate::resolve::{Reading, Resolver};
-use crate::{Access, SYSTEM_SCHEMA, TableDescription, View};
+use crate::{Access, Result, SYSTEM_SCHEMA, Subject, TableDescription, View};
 
 /// A dataset as a table of the SQL catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,30 @@
 //! How statements become plans: a query, what is prepared, and what changes something.
 
-use super::*;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::Schema;
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+
+use super::{Planner, Shared, substrait};
+use crate::modify::Modification;
+use crate::parameters::{Prepared, Unbound};
+use crate::parse::Parsed;
+use crate::plan_cache::{Kept, Key, Template, literals};
+use crate::policy::Change;
+use crate::resolve::{FixedNames, Reading, Resolved};
+use crate::statement::is_repeatable;
+use crate::summary::DatasetSummary;
+use crate::update::{NewRows, Planned};
+use crate::{
+    BatchStream, Error, ErrorKind, Pin, PinnedDataset, PlanRequest, Query, Result, Statement, Update, parse, policy,
+};
+
+/// Most memory that rows of parameters may take which are kept for a statement that runs for each of them, in bytes.
+const MAX_PARAMETER_BYTES: usize = 64 * 1024 * 1024;
 
 /// An INSERT over datasets that were found.
 pub(super) struct Insertion {

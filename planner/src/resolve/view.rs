@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jetway_odf::identity::{DatasetAlias, Multihash};
 
 use super::{Pins, Reading, Resolver, Sources};
+use crate::bounds::has_more_nodes;
 use crate::parse::Parsed;
 use crate::statement::is_repeatable;
 use crate::view::check_query;
@@ -140,16 +140,7 @@ fn check_columns(plan: &LogicalPlan) -> Result<()> {
 }
 
 fn check_size(plan: &LogicalPlan) -> Result<()> {
-    let mut nodes = 0;
-    plan.apply_with_subqueries(|_| {
-        nodes += 1;
-        Ok(if nodes > MAX_NODES {
-            TreeNodeRecursion::Stop
-        } else {
-            TreeNodeRecursion::Continue
-        })
-    })?;
-    if nodes > MAX_NODES {
+    if has_more_nodes(plan, MAX_NODES)? {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,
             "the view stands for too large a query; keep intermediate results with CREATE TABLE ... AS SELECT",
